@@ -1,0 +1,1 @@
+"""Gettone: prepaid communications charging, self-hosted."""

@@ -1,0 +1,1 @@
+"""What tests share: a PostgreSQL for the session, the rules of the house, the reading of documentation."""
