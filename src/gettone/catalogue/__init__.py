@@ -1,0 +1,1 @@
+"""Dated tables shipped as data, and their loaders."""
