@@ -1,0 +1,1 @@
+"""The switch's languages: they translate and never decide."""
