@@ -1,0 +1,543 @@
+"""The main path: charging requests in, answers out, a micro-batch in one transaction (D11 to D15; design, section 3).
+
+    desk.submit(requests) -> Charging.charge(batch) -> Batch: load, decide one by one, save -> commit -> answers
+
+A request that is refused, or that repeats an earlier one, is answered alone; the batch goes on. One over which the
+program stumbles is taken out, answered ``unavailable``, and the rest of the batch is decided afresh. Nothing is
+answered before it is committed durably.
+
+Idempotency: (session id, request number) names a request. The answer is stored in the transaction that makes it true;
+the same request again gets the same answer and changes nothing, the same name with another body is refused.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import cast
+from zlib import crc32
+
+import msgspec
+
+from gettone.domain import session
+from gettone.domain.entitlement import PayerKind
+from gettone.domain.pools import period_of
+from gettone.domain.rating import Rate
+from gettone.domain.refusals import Refusal
+from gettone.domain.session import Call, CallState, EndedBy, Funds, Settlement
+from gettone.domain.usage import UsageRecord
+from gettone.errors import InvariantBroken, StorageError
+from gettone.operations.checking import fault_of, used_less
+from gettone.operations.messages import (
+    Answer,
+    ChargeEvent,
+    Grant,
+    Part,
+    Reconciled,
+    RecordCall,
+    Refused,
+    Request,
+    Settled,
+    SettleSilent,
+    StartCall,
+    StopCall,
+    UpdateCall,
+)
+from gettone.operations.opening import PRICED, Opening, References, Tables, plain
+from gettone.operations.ports import (
+    Account,
+    CallKey,
+    Changes,
+    ChargingStore,
+    ChargingUnit,
+    Loaded,
+    RequestKey,
+    StoredAnswer,
+)
+
+logger = logging.getLogger(__name__)
+
+_encode = msgspec.json.Encoder().encode
+_decode_answer = msgspec.json.Decoder(Answer).decode
+
+PAYER_NAMES = {
+    PayerKind.FREE: "free",
+    PayerKind.POOL: "pool",
+    PayerKind.CREDITS: "credits",
+    PayerKind.POST_USAGE: "post_usage",
+}
+_PAYER_NAME_BY_CODE = {kind.value: name for kind, name in PAYER_NAMES.items()}
+
+EMERGENCY_ANYWHERE = frozenset({"112", "911"})
+"""Dial strings that mobile networks route as emergency calls everywhere (3GPP TS 22.101, section 10)."""
+
+
+class _Stumbled(Exception):
+    """The program failed over one request; *position* says which of the batch."""
+
+    def __init__(self, position: int) -> None:
+        """Remember the *position*."""
+        super().__init__(position)
+        self.position = position
+
+
+class Charging:
+    """Decides batches of charging requests over one store. Used by one thread at a time."""
+
+    def __init__(
+        self, store: ChargingStore, tables: Tables, *, clock: Callable[[], datetime], grace_seconds: int = 60
+    ) -> None:
+        """Charge over *store*; a call is supervised for its grant and *grace_seconds* more."""
+        self._store = store
+        self._references = References(tables)
+        self._clock = clock
+        self._grace_seconds = grace_seconds
+
+    def charge(self, requests: Sequence[Request]) -> list[Answer]:
+        """Answer *requests* in order, all in one transaction; never raises for what a request says."""
+        now = self._clock()
+        answers: list[Answer | None] = [None] * len(requests)
+        while True:
+            live = [position for position, answer in enumerate(answers) if answer is None]
+            try:
+                decided = self._store.transaction(partial(self._decide, requests, live, now)) if live else []
+            except _Stumbled as stumble:
+                logger.exception("a charging request could not be decided")
+                answers[stumble.position] = unavailable(requests[stumble.position])
+            except InvariantBroken:
+                logger.exception("the database refused a batch of %d", len(live))
+                if len(live) > 1:
+                    return [self.charge([request])[0] for request in requests]
+                return [unavailable(request) for request in requests]
+            except StorageError:
+                logger.exception("nothing was charged")
+                return [answers[at] or unavailable(request) for at, request in enumerate(requests)]
+            else:
+                for position, answer in zip(live, decided, strict=True):
+                    answers[position] = answer
+                return answers  # type: ignore[return-value]  # every position is filled by now
+
+    def _decide(self, requests: Sequence[Request], live: list[int], now: datetime, unit: ChargingUnit) -> list[Answer]:
+        batch = Batch(unit, self._references, now, self._grace_seconds)
+        asked = batch.load([requests[position] for position in live])
+        answers: list[Answer] = []
+        for position, request in zip(live, asked, strict=True):
+            try:
+                answers.append(batch.answer(request))
+            except Exception as error:
+                raise _Stumbled(position) from error
+        batch.save()
+        return answers
+
+    def close(self) -> None:
+        """Give the store's connection back."""
+        self._store.close()
+
+
+def unavailable(request: Request) -> Refused:
+    """The answer when nothing could be decided; the same request may be sent again."""
+    return refused(request, Refusal.UNAVAILABLE)
+
+
+def refused(request: Request, reason: Refusal, detail: str = "") -> Refused:
+    """Turn *request* down."""
+    return Refused(
+        org_id=request.org_id,
+        session_id=request.session_id,
+        request_number=request.request_number,
+        reason=reason,
+        detail=detail,
+    )
+
+
+class Batch:
+    """One transaction's worth of requests: what was loaded, and what is decided so far."""
+
+    def __init__(self, unit: ChargingUnit, references: References, now: datetime, grace_seconds: int) -> None:
+        """Prepare to decide at the instant *now*."""
+        self._unit = unit
+        self._directory = references.directory
+        self._shelf = references.shelf
+        self._opening = Opening(unit, references, now)
+        self._now = now
+        self._grace_seconds = grace_seconds
+        # Calls draw on the month they began in: this one or the last, whatever the time zone; older ones are rare.
+        self._first_period = period_of(now - timedelta(days=32), UTC)
+        self._changes = Changes()
+        self._loaded = Loaded({}, {}, 0)
+        self._stored: dict[RequestKey, StoredAnswer] = {}
+
+    # -- load ----------------------------------------------------------------------------------------------------
+
+    def load(self, requests: Sequence[Request]) -> Sequence[Request]:
+        """Lock and read all that the batch concerns; returns the requests with their organisation filled in."""
+        requests = self._with_organisation(requests)
+        keys: dict[CallKey, None] = {}
+        for request in requests:
+            keys[request.org_id, request.session_id] = None
+            if isinstance(request, RecordCall) and request.live_session_id:
+                keys[request.org_id, request.live_session_id] = None
+        self._loaded = self._unit.load(sorted({org_id for org_id, _ in keys if org_id}), list(keys), self._first_period)
+        self._shelf.refresh(self._unit, self._loaded.rates_version)
+        users, numbers = self._references(requests)
+        self._directory.refresh(self._unit, self._loaded.accounts, users, numbers)
+        self._stored = self._earlier_answers(requests)
+        return requests
+
+    def _with_organisation(self, requests: Sequence[Request]) -> Sequence[Request]:
+        """Find the organisation of starts that do not name it, by the numbers of the call."""
+        if all(request.org_id for request in requests):
+            return requests
+        asked = {
+            digits
+            for request in requests
+            if not request.org_id and isinstance(request, _OPENING)
+            for digits in (plain(request.calling), plain(request.called))
+            if digits
+        }
+        owners = self._unit.number_owners(asked) if asked else {}
+        return [
+            msgspec.structs.replace(
+                request, org_id=owners.get(plain(request.calling)) or owners.get(plain(request.called)) or ""
+            )
+            if not request.org_id and isinstance(request, _OPENING)
+            else request
+            for request in requests
+        ]
+
+    def _references(self, requests: Sequence[Request]) -> tuple[list[CallKey], list[CallKey]]:
+        users: list[tuple[str, str]] = []
+        numbers: list[tuple[str, str]] = []
+        for request in requests:
+            if isinstance(request, _OPENING):
+                if request.user:
+                    users.append((request.org_id, request.user))
+                else:
+                    numbers.append((request.org_id, plain(request.calling)))
+                    numbers.append((request.org_id, plain(request.called)))
+        return users, numbers
+
+    def _earlier_answers(self, requests: Sequence[Request]) -> dict[RequestKey, StoredAnswer]:
+        """Read stored answers for the requests that may be repeats: those not past their call's last request."""
+        repeats: list[RequestKey] = []
+        for request in requests:
+            call = self._loaded.calls.get((request.org_id, request.session_id))
+            if call is not None and request.request_number <= call.last_request:
+                repeats.append((request.org_id, request.session_id, request.request_number))
+        return self._unit.answers(repeats) if repeats else {}
+
+    def save(self) -> None:
+        """Write what was decided."""
+        if self._changes.accounts or self._changes.answers:
+            self._unit.save(self._changes, self._now)
+
+    # -- decide --------------------------------------------------------------------------------------------------
+
+    def answer(self, request: Request) -> Answer:
+        """Decide one request."""
+        account = self._loaded.accounts.get(request.org_id)
+        if account is None:
+            return self._without_account(request)
+        call = self._loaded.calls.get((request.org_id, request.session_id))
+        if call is not None and not isinstance(request, RecordCall | SettleSilent):
+            repeated = self._repeated(request, call)
+            if repeated is not None:
+                return repeated
+        fault = fault_of(request)
+        if fault:
+            return refused(request, Refusal.INVALID_REQUEST, fault)
+        if isinstance(request, RecordCall):
+            return self._record(request, account, call)
+        if isinstance(request, SettleSilent):
+            return self._settle_silent(request, account, call)
+        return self._remember(request, self._asked_by_switch(request, account, call))
+
+    def _asked_by_switch(
+        self, request: StartCall | UpdateCall | StopCall | ChargeEvent, account: Account, call: Call | None
+    ) -> Answer:
+        match request:
+            case StartCall():
+                return self._start(request, account)
+            case UpdateCall():
+                return self._update(request, account, call)
+            case StopCall():
+                return self._stop(request, account, call)
+            case ChargeEvent():
+                return self._event(request, account)
+
+    def _without_account(self, request: Request) -> Answer:
+        """No organisation: emergency calls go on all the same, nothing else does."""
+        if not request.org_id and not isinstance(request, _OPENING):
+            return refused(request, Refusal.INVALID_REQUEST, "org_id '': name the organisation that the start answered")
+        if isinstance(request, StartCall) and plain(request.called) in EMERGENCY_ANYWHERE:
+            return self._grant(request, request.requested_seconds, PayerKind.FREE)
+        return refused(request, Refusal.UNKNOWN_ORGANISATION)
+
+    def _repeated(self, request: Request, call: Call) -> Answer | None:
+        """The answer if *request* was answered before, or cannot follow what was; None if it is new."""
+        if request.request_number > call.last_request:
+            return refused(request, Refusal.SESSION_EXISTS) if isinstance(request, _OPENING) else None
+        stored = self._stored.get((request.org_id, request.session_id, request.request_number))
+        if stored is None:
+            return refused(request, Refusal.REQUEST_NUMBER_BEHIND)
+        if stored.fingerprint != fingerprint(request):
+            return refused(request, Refusal.REQUEST_CHANGED)
+        answer = cast("Answer", _decode_answer(stored.body))
+        return msgspec.structs.replace(answer, org_id=call.org_id, session_id=call.session_id)
+
+    def _remember(self, request: Request, answer: Answer) -> Answer:
+        """Store *answer* under the request's name, if the request is now part of a call's history."""
+        call = self._loaded.calls.get((request.org_id, request.session_id))
+        if call is not None and call.last_request == request.request_number:
+            # The names of organisation and call stand beside it anyway.
+            anonymous = msgspec.structs.replace(answer, org_id="", session_id="")
+            stored = StoredAnswer(fingerprint(request), _encode(anonymous))
+            key = (request.org_id, request.session_id, request.request_number)
+            self._changes.answers[key] = self._stored[key] = stored
+        return answer
+
+    def _start(self, request: StartCall, account: Account) -> Answer:
+        call, rate, refusal = self._opening.call(request)
+        if refusal is not None:
+            return self._refuse(request, call, refusal)
+        funds = self._funds(call, rate, account)
+        reached = session.reach(call, request.requested_seconds, funds)
+        if reached.to_second == 0:
+            return self._refuse(request, call, exhausted(call, rate))
+        # After this point the call is decided; only storage can fail.
+        session.hold(call, reached, funds)
+        self._keep(call, account, new=True)
+        return self._granted(request, call, reached, account)
+
+    def _update(self, request: UpdateCall, account: Account, call: Call | None) -> Answer:
+        if call is None:
+            return refused(request, Refusal.UNKNOWN_SESSION)
+        if call.state is not CallState.OPEN:
+            return refused(request, Refusal.SESSION_ENDED)
+        if request.used_seconds < call.used_seconds:
+            return refused(request, Refusal.INVALID_REQUEST, used_less(request.used_seconds, call.used_seconds))
+        funds = self._funds(call, self._opening.rate_of(call), account)
+        reached = session.reach(call, request.used_seconds + request.requested_seconds, funds)
+        # After this point the call is decided; only storage can fail.
+        session.hold(call, reached, funds)
+        call.used_seconds = request.used_seconds
+        call.last_request = request.request_number
+        self._keep(call, account)
+        return self._granted(request, call, reached, account)
+
+    def _stop(self, request: StopCall, account: Account, call: Call | None) -> Answer:
+        if call is None:
+            return refused(request, Refusal.UNKNOWN_SESSION)
+        late = call.state is CallState.ENDED and call.ended_by is EndedBy.SUPERVISION
+        if call.state is not CallState.OPEN and not late:
+            return refused(request, Refusal.SESSION_ENDED)
+        if request.used_seconds < call.used_seconds:
+            return refused(request, Refusal.INVALID_REQUEST, used_less(request.used_seconds, call.used_seconds))
+        funds = self._funds(call, self._opening.rate_of(call), account)
+        call.last_request = request.request_number
+        if late:
+            settlement = session.settle_late(call, request.used_seconds, funds)
+            call.ended_by = EndedBy.STOP
+        else:
+            ended_at = request.at or call.started_at + timedelta(seconds=request.used_seconds)
+            settlement = session.settle(call, request.used_seconds, ended_at, EndedBy.STOP, funds)
+        self._book(call, settlement, account)
+        return self._settled(request, call, settlement, account)
+
+    def _settle_silent(self, request: SettleSilent, account: Account, call: Call | None) -> Answer:
+        if call is None:
+            return refused(request, Refusal.UNKNOWN_SESSION)
+        if call.state is not CallState.OPEN or call.supervise_until is None or call.supervise_until > self._now:
+            return refused(request, Refusal.SESSION_ENDED)
+        funds = self._funds(call, self._opening.rate_of(call), account)
+        ended_at = call.started_at + timedelta(seconds=call.used_seconds)
+        settlement = session.settle(call, call.used_seconds, ended_at, EndedBy.SUPERVISION, funds)
+        self._book(call, settlement, account)
+        return self._settled(request, call, settlement, account)
+
+    def _event(self, request: ChargeEvent, account: Account) -> Answer:
+        call, rate, refusal = self._opening.call(request)
+        if refusal is not None:
+            return self._refuse(request, call, refusal)
+        funds = self._funds(call, rate, account)
+        reached = session.reach(call, request.units, funds)
+        if reached.to_second < request.units:
+            return self._refuse(request, call, exhausted(call, rate))
+        # After this point the event is decided; only storage can fail.
+        session.hold(call, reached, funds)
+        settlement = session.settle(call, request.units, call.started_at, EndedBy.STOP, funds)
+        self._keep(call, account, new=True)
+        self._book(call, settlement, account)
+        return self._settled(request, call, settlement, account)
+
+    def _record(self, request: RecordCall, account: Account, call: Call | None) -> Answer:
+        """Charge a record once; one of a call that was charged live is only compared with it."""
+        live = self._loaded.calls.get((request.org_id, request.live_session_id)) if request.live_session_id else None
+        earlier = call or (live if live is not None and live.state is not CallState.REFUSED else None)
+        if earlier is not None:
+            return Reconciled(
+                org_id=request.org_id,
+                session_id=request.session_id,
+                request_number=request.request_number,
+                charged_micros=earlier.charged_micros,
+                currency=account.wallet.currency,
+                duplicate=call is not None,
+                still_open=earlier.state is CallState.OPEN,
+                difference_seconds=request.used_seconds - earlier.used_seconds,
+            )
+        call, rate, refusal = self._opening.call(request)
+        if refusal is not None:
+            # Not kept: when what is missing has been put right, the same file charges it.
+            return refused(request, refusal)
+        if rate is None and call.payers[0].kind in PRICED:
+            return refused(request, Refusal.NO_RATE, f"called {request.called!r}")
+        funds = self._funds(call, rate, account)
+        ended_at = call.started_at + timedelta(seconds=request.used_seconds)
+        settlement = session.settle(call, request.used_seconds, ended_at, EndedBy.RECORD, funds)
+        self._keep(call, account, new=True)
+        self._book(call, settlement, account)
+        return self._settled(request, call, settlement, account)
+
+    def currency(self, org_id: str) -> str:
+        """The currency of an organisation that was loaded; empty for one that is not known."""
+        account = self._loaded.accounts.get(org_id)
+        return account.wallet.currency if account else ""
+
+    def dry_run(self, request: StartCall) -> "tuple[Call, session.Reach | None, Settlement | None, Refused | None]":
+        """Open, reach and settle the call of *request* on what was loaded, without keeping anything of it."""
+        [request] = cast("list[StartCall]", list(self.load([request])))
+        account = self._loaded.accounts.get(request.org_id)
+        fault = fault_of(request)
+        if fault or account is None:
+            reason = Refusal.INVALID_REQUEST if fault else Refusal.UNKNOWN_ORGANISATION
+            call = Call(request.org_id, "", request.call_type, request.calling, request.called, self._now, 0)
+            return call, None, None, refused(request, reason, fault)
+        call, rate, refusal = self._opening.call(request)
+        if refusal is not None:
+            return call, None, None, refused(request, refusal)
+        funds = self._funds(call, rate, account)
+        reached = session.reach(call, request.requested_seconds, funds)
+        refusal = exhausted(call, rate) if reached.to_second < request.requested_seconds else None
+        settlement = session.settle(call, request.requested_seconds, self._now, EndedBy.STOP, funds)
+        return call, reached, settlement, refused(request, refusal) if refusal else None
+
+    # -- what is kept and answered -------------------------------------------------------------------------------
+
+    def _funds(self, call: Call, rate: Rate | None, account: Account) -> Funds:
+        """What *call* may draw on; the months of its pools are read, or begun."""
+        for payer in call.payers:
+            if payer.kind is PayerKind.POOL and (payer.pool_key, call.period) not in account.pools:
+                if call.period < self._first_period:
+                    self._unit.older_pool(account, payer.pool_key, call.period)
+                else:
+                    account.new_pool(payer.pool_key, call.period)
+        return Funds(account.wallet, account.pools, rate, self._now)
+
+    def _keep(self, call: Call, account: Account, *, new: bool = False) -> None:
+        """Note that *call* and its account are to be written."""
+        key = (call.org_id, call.session_id)
+        self._changes.accounts[call.org_id] = account
+        if new:
+            self._loaded.calls[key] = self._changes.new_calls[key] = call
+        elif key not in self._changes.new_calls:
+            self._changes.changed_calls[key] = call
+        if call.state is CallState.OPEN:
+            granted = max(0, call.granted_to - call.used_seconds)
+            call.supervise_until = self._now + timedelta(seconds=granted + self._grace_seconds)
+
+    def _refuse(self, request: Request, call: Call, reason: Refusal) -> Refused:
+        """Keep a refused call: it is shown to the administrator, and a repeat gets the same answer."""
+        call.state, call.refusal = CallState.REFUSED, reason
+        self._keep(call, self._loaded.accounts[call.org_id], new=True)
+        return refused(request, reason)
+
+    def _book(self, call: Call, settlement: Settlement | None, account: Account) -> None:
+        """Write the usage records and the ledger entry of a settled call."""
+        self._keep(call, account)
+        if settlement is None:
+            return
+        entry_number = 0
+        if settlement.entry is not None:
+            account.entry_number += 1
+            entry_number = account.entry_number
+            self._changes.entries.append((call.org_id, entry_number, settlement.entry))
+        first_line = call.usage_lines - len(settlement.usage)
+        for line, record in enumerate(settlement.usage, first_line):
+            self._changes.usage.append((call.org_id, call.session_id, line, record, entry_number))
+
+    def _granted(self, request: StartCall | UpdateCall, call: Call, reached: session.Reach, account: Account) -> Grant:
+        granted = max(0, reached.to_second - call.used_seconds)
+        payer = call.payers[reached.phases[-1].payer]
+        return Grant(
+            org_id=call.org_id,
+            session_id=call.session_id,
+            request_number=request.request_number,
+            granted_seconds=granted,
+            final=reached.final,
+            valid_seconds=granted + self._grace_seconds,
+            payer=PAYER_NAMES[payer.kind],
+            currency=account.wallet.currency,
+            held_micros=call.held_micros,
+            pool_key=payer.pool_key,
+            destination=call.destination,
+            reason=None if granted else call.when_exhausted,
+        )
+
+    def _grant(self, request: StartCall, seconds: int, kind: PayerKind) -> Grant:
+        return Grant(
+            org_id=request.org_id,
+            session_id=request.session_id,
+            request_number=request.request_number,
+            granted_seconds=seconds,
+            final=False,
+            valid_seconds=seconds + self._grace_seconds,
+            payer=PAYER_NAMES[kind],
+            currency="",
+            held_micros=0,
+        )
+
+    def _settled(self, request: Request, call: Call, settlement: Settlement | None, account: Account) -> Settled:
+        return Settled(
+            org_id=call.org_id,
+            session_id=call.session_id,
+            request_number=request.request_number,
+            used_seconds=call.used_seconds,
+            billed_seconds=call.billed_seconds,
+            charged_micros=call.charged_micros,
+            currency=account.wallet.currency,
+            destination=call.destination,
+            overrun_micros=settlement.overrun_micros if settlement else 0,
+            parts=parts_of(settlement.usage) if settlement else (),
+        )
+
+
+_OPENING = (StartCall, ChargeEvent, RecordCall)
+
+
+def fingerprint(request: Request) -> int:
+    """A checksum that tells whether two requests of one name have the same body; made against mistakes, not malice."""
+    return crc32(_encode(request))
+
+
+def parts_of(usage: Sequence[UsageRecord]) -> tuple[Part, ...]:
+    """The parts of an answer, one for each usage record."""
+    return tuple(
+        Part(
+            payer=_PAYER_NAME_BY_CODE[part.payer],
+            from_second=part.from_second,
+            seconds=part.seconds,
+            billed_seconds=part.billed_seconds,
+            charged_micros=part.charge_micros,
+            connection_micros=part.connection_micros,
+            pool_key=part.pool_key,
+            capability=part.capability,
+        )
+        for part in usage
+    )
+
+
+def exhausted(call: Call, rate: "Rate | None") -> Refusal:
+    """Why the payers of *call* could not even begin: no price for those who pay by price, else nothing left."""
+    if rate is None and any(payer.kind in PRICED for payer in call.payers):
+        return Refusal.NO_RATE
+    return call.when_exhausted

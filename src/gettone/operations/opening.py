@@ -1,0 +1,141 @@
+"""Open a call: who takes part, what kind of call it is, who pays for it and at which rate."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gettone.domain.entitlement import Catalogue, Entitlement, PayerKind, who_pays
+from gettone.domain.numbers import EmergencyNumbers, NumberPlan
+from gettone.domain.parties import CallFacts, CallType, NumberUse, Organisation, ServedNumber
+from gettone.domain.pools import period_of
+from gettone.domain.rating import Rate
+from gettone.domain.refusals import Refusal
+from gettone.domain.session import Call
+from gettone.operations.lookup import DeckShelf, Directory
+from gettone.operations.messages import ChargeEvent, RecordCall, StartCall
+from gettone.operations.ports import ChargingUnit
+
+OpeningRequest = StartCall | ChargeEvent | RecordCall
+
+PRICED = frozenset({PayerKind.CREDITS, PayerKind.POST_USAGE})
+"""Payers who pay by the published rate."""
+
+_INBOUND_BY_USE = {
+    NumberUse.USER: CallType.USER_IN,
+    NumberUse.CONFERENCE: CallType.CONF_IN,
+    NumberUse.AUTO_ATTENDANT: CallType.VOICE_APP_IN,
+    NumberUse.CALL_QUEUE: CallType.VOICE_APP_IN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The shipped tables that decisions read."""
+
+    plan: NumberPlan
+    emergency: EmergencyNumbers
+    catalogue: Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """All that decisions look up: the shipped tables, and caches of the directory and of the rate decks."""
+
+    tables: Tables
+    directory: Directory = field(default_factory=Directory)
+    shelf: DeckShelf = field(default_factory=DeckShelf)
+
+
+def plain(number: str) -> str:
+    """Digits of a number without its plus; whatever cannot be one is left as it is."""
+    return number[1:] if number[:1] == "+" else number
+
+
+class Opening:
+    """Opens calls with what one batch knows."""
+
+    def __init__(self, unit: ChargingUnit, references: References, now: datetime) -> None:
+        """Open calls at the instant *now*."""
+        self._unit = unit
+        self._tables = references.tables
+        self._directory = references.directory
+        self._shelf = references.shelf
+        self._now = now
+
+    def call(self, request: OpeningRequest) -> tuple[Call, Rate | None, Refusal | None]:
+        """Make the call that *request* asks for, with its payers and rate, and why it is refused, if it is."""
+        organisation = self._directory.organisation(request.org_id)
+        at = request.at or self._now
+        call = Call(
+            org_id=request.org_id,
+            session_id=request.session_id,
+            call_type=CallType.SMS_OUT.value if isinstance(request, ChargeEvent) else request.call_type,
+            calling=request.calling,
+            called=request.called,
+            started_at=at,
+            period=period_of(at, organisation.zone),
+            last_request=request.request_number,
+        )
+        facts = self._facts(request, call, organisation)
+        if isinstance(facts, Refusal):
+            return call, None, facts
+        entitled = who_pays(facts, self._tables.catalogue)
+        if not isinstance(entitled, Entitlement):
+            return call, None, entitled
+        call.payers, call.when_exhausted = entitled.payers, entitled.when_exhausted
+        return call, self._price(call, facts), None
+
+    def rate_of(self, call: Call) -> Rate | None:
+        """The rate that *call* was opened with."""
+        return self._shelf.compiled(self._unit, call.deck_id).rates[call.rate_index] if call.rate_index >= 0 else None
+
+    def _facts(self, request: OpeningRequest, call: Call, organisation: Organisation) -> CallFacts | Refusal:
+        """Find the user or the number of ours, and what kind of call this is; note them in *call*."""
+        org_id, dialled = request.org_id, plain(request.called)
+        served = rung = None
+        if request.user:
+            user = self._directory.user(org_id, request.user)
+        else:
+            served = self._directory.number(org_id, plain(request.calling))
+            rung = self._directory.number(org_id, dialled) if served is None else None
+            user = served.user if served else rung.user if rung else None
+        call.user_id = user.user_id if user else ""
+        country = (user.usage_location if user else "") or organisation.country
+        if call.call_type == CallType.EMERGENCY.value or self._tables.emergency.is_emergency(dialled, country):
+            call.call_type = CallType.EMERGENCY.value
+            return CallFacts(CallType.EMERGENCY, None, call.started_at, organisation, user, served)
+        if request.user and user is None:
+            return Refusal.UNKNOWN_USER
+        if not request.user and served is None and rung is None:
+            return Refusal.UNKNOWN_NUMBER
+        call_type = _call_type(call.call_type, rung)
+        if call_type is None:
+            return Refusal.NOT_OFFERED
+        number = self._tables.plan.lookup(dialled)
+        call.call_type, call.country, call.kind = call_type.value, number.country, number.kind.label
+        return CallFacts(call_type, number, call.started_at, organisation, user, rung or served)
+
+    def _price(self, call: Call, facts: CallFacts) -> Rate | None:
+        """Find the rate in the deck in force, and note it; None when no payer needs one or there is none."""
+        if facts.called is None or not any(payer.kind in PRICED for payer in call.payers):
+            return None
+        organisation = facts.organisation
+        deck = self._shelf.in_force(organisation.price_list, organisation.currency, call.started_at)
+        if deck is None:
+            return None
+        compiled = self._shelf.compiled(self._unit, deck.deck_id)
+        index = compiled.lookup(facts.called, "sms" if facts.call_type is CallType.SMS_OUT else "voice")
+        if index is None:
+            return None
+        call.deck_id, call.rate_index, call.destination = deck.deck_id, index, compiled.destination(index)
+        return compiled.rates[index]
+
+
+def _call_type(asked: str, rung: ServedNumber | None) -> CallType | None:
+    """The kind of call: what rings decides for calls in, what was asked for calls out."""
+    if rung is not None:
+        return _INBOUND_BY_USE[rung.use]
+    try:
+        call_type = CallType(asked) if asked else CallType.USER_OUT
+    except ValueError:
+        return None
+    return None if call_type.inbound else call_type

@@ -1,0 +1,136 @@
+"""What the operations need of the outside: storage, as protocols; `storage/` implements them.
+
+One transaction touches one partition (design, section 3): a unit is opened for organisations of the same partition,
+locks their wallets in ``org_id`` order, and is committed or rolled back whole.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from gettone.domain.ledger import Entry
+from gettone.domain.parties import Organisation, ServedNumber, User
+from gettone.domain.pools import Pool
+from gettone.domain.session import Call
+from gettone.domain.usage import UsageRecord
+from gettone.domain.wallet import Wallet
+
+T = TypeVar("T")
+
+CallKey = tuple[str, str]
+"""(org_id, session_id)."""
+
+RequestKey = tuple[str, str, int]
+"""(org_id, session_id, request_number): the idempotency key of a charging request."""
+
+
+@dataclass(slots=True)
+class Account:
+    """An organisation's money and minutes, locked for the length of a unit.
+
+    *entry_number* is the number of its last ledger entry; *directory_version* counts the changes of its users, numbers
+    and settings, so that a cache of them knows when it is stale.
+    """
+
+    wallet: Wallet
+    pool_sizes: dict[str, int]
+    pools: dict[tuple[str, int], Pool]
+    version: int
+    entry_number: int
+    directory_version: int
+
+    def new_pool(self, pool_key: str, period: int, used_seconds: int = 0, held_seconds: int = 0) -> None:
+        """Put in a month of a pool, at the size that the pool has now."""
+        size = self.pool_sizes.get(pool_key, 0)
+        self.pools[pool_key, period] = Pool(pool_key, period, size, used_seconds, held_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """An answer as it was given, with the fingerprint of the request it was given to."""
+
+    fingerprint: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Deck:
+    """A rate deck as stored: *content* is its canonical CSV."""
+
+    deck_id: str
+    name: str
+    currency: str
+    effective_from: datetime
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What a batch concerns, read and locked."""
+
+    accounts: dict[str, Account]
+    calls: dict[CallKey, Call]
+    rates_version: int
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a batch has decided, to be written at once.
+
+    Accounts and pools are those of `Loaded`, changed in place; entries are numbered by the account's entry number.
+    A usage record stands with its call, its line, and the number of the entry that moved its money (0 when none did).
+    """
+
+    accounts: dict[str, Account] = field(default_factory=dict)
+    new_calls: dict[CallKey, Call] = field(default_factory=dict)
+    changed_calls: dict[CallKey, Call] = field(default_factory=dict)
+    entries: list[tuple[str, int, Entry]] = field(default_factory=list)
+    usage: list[tuple[str, str, int, UsageRecord, int]] = field(default_factory=list)
+    answers: dict[RequestKey, StoredAnswer] = field(default_factory=dict)
+
+
+class ChargingUnit(Protocol):
+    """One open transaction of the charging desk."""
+
+    def number_owners(self, digits: Iterable[str]) -> dict[str, str]:
+        """Which organisation each of these numbers belongs to."""
+
+    def load(self, org_ids: Sequence[str], calls: Sequence[CallKey], first_period: int) -> Loaded:
+        """Lock the organisations' wallets in order of id; read them, the calls, and pools from *first_period* on."""
+
+    def older_pool(self, account: Account, pool_key: str, period: int) -> None:
+        """Read a month of a pool that lies before the first period of `load` into *account*."""
+
+    def organisations(self, org_ids: Sequence[str]) -> dict[str, Organisation]:
+        """The organisations' settings."""
+
+    def users(self, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], User]:
+        """Users by (org_id, user id or user principal name)."""
+
+    def numbers(self, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], ServedNumber]:
+        """Numbers by (org_id, digits), with their users."""
+
+    def answers(self, keys: Sequence[RequestKey]) -> dict[RequestKey, StoredAnswer]:
+        """Answers given earlier."""
+
+    def decks(self) -> list[Deck]:
+        """Every rate deck, without its rows."""
+
+    def deck_content(self, deck_id: str) -> str:
+        """The canonical CSV of a deck."""
+
+    def save(self, changes: Changes, now: datetime) -> None:
+        """Write everything that changed; visible and durable when the unit commits."""
+
+
+class ChargingStore(Protocol):
+    """Opens units for the charging desk. Not to be shared between threads."""
+
+    def transaction(self, body: Callable[[ChargingUnit], T]) -> T:
+        """Run *body* in one transaction and commit it durably; run it again whole when the database asks for that.
+
+        Raises `StorageError` when nothing was committed.
+        """
+
+    def close(self) -> None:
+        """Give the connection back."""

@@ -1,0 +1,127 @@
+"""What both databases share of a charging unit: which rows have changed, and the values to write.
+
+A unit remembers the lots and pools as they were read; what differs at the end is written.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from gettone.domain.lots import Lot
+from gettone.domain.pools import Pool
+from gettone.domain.wallet import Wallet
+from gettone.operations.ports import Account, Changes
+from gettone.storage.rows import instant, microseconds
+
+Row = tuple[Any, ...]
+
+
+class Snapshot:
+    """Lots and pools as they were read."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._lots: dict[tuple[str, str], tuple[int, int]] = {}
+        self._pools: dict[tuple[str, str, int], tuple[int, int]] = {}
+
+    def accounts(
+        self, wallets: Iterable[Sequence[Any]], lots: Iterable[Sequence[Any]], pools: Iterable[Sequence[Any]]
+    ) -> dict[str, Account]:
+        """Make accounts of rows and remember how they were.
+
+        Rows: wallet (org_id, currency, overrun, version, entry_number, directory_version), lot (org_id, lot_id,
+        purchased_at, expires_at, amount, remaining, held), pool (org_id, pool_key, size, period, used, held; the last
+        three NULL while nothing was drawn).
+        """
+        by_org: dict[str, list[Lot]] = {}
+        for org_id, lot_id, purchased_at, expires_at, amount, remaining, held in lots:
+            self._lots[org_id, lot_id] = (remaining, held)
+            lot = Lot(lot_id, instant(purchased_at), instant(expires_at), amount, remaining, held)
+            by_org.setdefault(org_id, []).append(lot)
+        found = {
+            org_id: Account(
+                Wallet(org_id, currency, by_org.get(org_id, []), overrun), {}, {}, version, entries, directory_version
+            )
+            for org_id, currency, overrun, version, entries, directory_version in wallets
+        }
+        for org_id, pool_key, size, period, used, held in pools:
+            account = found[org_id]
+            account.pool_sizes[pool_key] = size
+            if period is not None:
+                self._pools[org_id, pool_key, period] = (used, held)
+                account.pools[pool_key, period] = Pool(pool_key, period, size, used, held)
+        return found
+
+    def older_pool(self, account: Account, pool_key: str, period: int, row: Sequence[Any] | None) -> None:
+        """Put a month that was read later into *account*; *row* is (used, held), None when nothing was drawn."""
+        account.new_pool(pool_key, period, *(row or ()))
+        if row is not None:
+            self._pools[account.wallet.org_id, pool_key, period] = (row[0], row[1])
+
+    def wallet_rows(self, accounts: dict[str, Account]) -> list[Row]:
+        """(posted, held, overrun, entry_number, org_id, version as read) of every account, in order of org_id."""
+        return [
+            (
+                account.wallet.posted_micros,
+                account.wallet.held_micros,
+                account.wallet.overrun_micros,
+                account.entry_number,
+                org_id,
+                account.version,
+            )
+            for org_id, account in sorted(accounts.items())
+        ]
+
+    def lot_rows(self, accounts: dict[str, Account]) -> list[Row]:
+        """(remaining, held, org_id, lot_id) of the lots that have changed."""
+        rows: list[Row] = []
+        for org_id, account in accounts.items():
+            for lot in account.wallet.lots:
+                if self._lots.get((org_id, lot.lot_id)) != (lot.remaining_micros, lot.held_micros):
+                    rows.append((lot.remaining_micros, lot.held_micros, org_id, lot.lot_id))
+        return rows
+
+    def pool_rows(self, accounts: dict[str, Account]) -> list[Row]:
+        """(org_id, pool_key, period, size, used, held) of the pools that have changed."""
+        rows: list[Row] = []
+        for org_id, account in accounts.items():
+            for (pool_key, period), pool in account.pools.items():
+                before = self._pools.get((org_id, pool_key, period))
+                if before != (pool.used_seconds, pool.held_seconds) and (
+                    before or pool.used_seconds or pool.held_seconds
+                ):
+                    rows.append((org_id, pool_key, period, pool.size_seconds, pool.used_seconds, pool.held_seconds))
+        return rows
+
+
+def entry_rows(changes: Changes, now: datetime) -> tuple[list[Row], list[Row]]:
+    """The rows of ledger_entry and ledger_posting."""
+    posted_at = microseconds(now)
+    entries: list[Row] = []
+    postings: list[Row] = []
+    for org_id, number, entry in changes.entries:
+        entries.append((org_id, number, entry.kind._value_, entry.reference, entry.reason, posted_at))
+        for line, posting in enumerate(entry.postings):
+            postings.append((org_id, number, line, posting.account._value_, posting.lot_id, posting.micros))
+    return entries, postings
+
+
+def usage_rows(changes: Changes) -> list[Row]:
+    """The rows of usage_record."""
+    return [
+        (
+            org_id,
+            session_id,
+            line,
+            record.payer,
+            record.pool_key,
+            record.capability,
+            record.from_second,
+            record.seconds,
+            record.billed_seconds,
+            record.charge_micros,
+            record.connection_micros,
+            entry_number,
+        )
+        for org_id, session_id, line, record, entry_number in changes.usage
+    ]

@@ -1,0 +1,287 @@
+"""The charging desk's transactions on PostgreSQL: two round trips a batch, rows as arrays.
+
+psycopg in pipeline mode: the first trip locks and reads, the second writes and commits. Every statement names its
+organisations (``org_id = ANY``), so that it stays within one shard on Citus; wallets are locked in ``org_id`` order, so
+that two batches cannot wait for each other; a version guard catches a writer that did not take the lock.
+"""
+
+import time
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, LiteralString, TypeVar
+
+import psycopg
+from psycopg.types.numeric import Int8BinaryDumper
+from psycopg.types.string import StrBinaryDumper
+
+from gettone.domain.parties import Organisation, ServedNumber, User
+from gettone.domain.session import Call
+from gettone.errors import InvariantBroken, StorageError
+from gettone.operations.ports import Account, CallKey, Changes, Deck, Loaded, RequestKey, StoredAnswer
+from gettone.storage.answers import Answers
+from gettone.storage.charging_unit import Snapshot, entry_rows, usage_rows
+from gettone.storage.rows import (
+    CALL_CHANGES,
+    CALL_COLUMNS,
+    ORGANISATION_COLUMNS,
+    call_from_row,
+    changed_values,
+    instant,
+    new_values,
+    organisation_from_row,
+    served_from_row,
+    user_from_row,
+)
+
+T = TypeVar("T")
+
+CALL_BIGINTS = {
+    "started_at",
+    "period",
+    "rate_index",
+    "held_micros",
+    "used_seconds",
+    "granted_to",
+    "last_request",
+    "supervise_until",
+    "ended_at",
+    "billed_seconds",
+    "charged_micros",
+    "usage_lines",
+}
+
+WALLETS = """SELECT org_id, currency, overrun_micros, version, entry_number, directory_version
+    FROM wallet WHERE org_id = ANY(%b) ORDER BY org_id FOR UPDATE"""
+LOTS = """SELECT org_id, lot_id, purchased_at, expires_at, amount_micros, remaining_micros, held_micros
+    FROM lot WHERE org_id = ANY(%b) AND remaining_micros > 0"""
+POOLS = """SELECT p.org_id, p.pool_key, p.size_seconds, u.period, u.used_seconds, u.held_seconds
+    FROM pool p LEFT JOIN pool_use u ON u.org_id = p.org_id AND u.pool_key = p.pool_key
+    AND u.org_id = ANY(%b) AND u.period >= %b WHERE p.org_id = ANY(%b)"""
+OLDER_POOL = "SELECT used_seconds, held_seconds FROM pool_use WHERE org_id = %b AND pool_key = %b AND period = %b"
+RATES_VERSION = "SELECT version FROM generation WHERE name = 'rates'"
+ANSWERS = """SELECT r.org_id, r.session_id, r.request_number, r.fingerprint, r.answer FROM call_request r
+    JOIN unnest(%b::text[], %b::text[], %b::bigint[]) AS asked(org_id, session_id, request_number)
+    ON r.org_id = asked.org_id AND r.session_id = asked.session_id AND r.request_number = asked.request_number
+    WHERE r.org_id = ANY(%b)"""
+USERS = """SELECT asked.org_id, asked.ref, s.user_id, s.usage_location, s.products FROM subscriber s
+    JOIN unnest(%b::text[], %b::text[]) AS asked(org_id, ref)
+    ON s.org_id = asked.org_id AND (s.user_id = asked.ref OR s.upn = lower(asked.ref)) WHERE s.org_id = ANY(%b)
+    ORDER BY s.user_id = asked.ref"""
+NUMBERS = """SELECT n.org_id, n.digits, n.use, s.user_id, s.usage_location, s.products FROM phone_number n
+    JOIN unnest(%b::text[], %b::text[]) AS asked(org_id, digits)
+    ON n.org_id = asked.org_id AND n.digits = asked.digits
+    LEFT JOIN subscriber s ON s.org_id = n.org_id AND s.user_id = n.user_id WHERE n.org_id = ANY(%b)"""
+
+WRITE_WALLETS = """UPDATE wallet w SET posted_micros = u.posted, held_micros = u.held, overrun_micros = u.overrun,
+    entry_number = u.entries, version = w.version + 1
+    FROM unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::text[], %b::bigint[])
+    AS u(posted, held, overrun, entries, org_id, version)
+    WHERE w.org_id = u.org_id AND w.version = u.version AND w.org_id = ANY(%b)"""
+WRITE_LOTS = """UPDATE lot l SET remaining_micros = u.remaining, held_micros = u.held
+    FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::text[]) AS u(remaining, held, org_id, lot_id)
+    WHERE l.org_id = u.org_id AND l.lot_id = u.lot_id AND l.org_id = ANY(%b)"""
+WRITE_POOLS = """INSERT INTO pool_use (org_id, pool_key, period, size_seconds, used_seconds, held_seconds)
+    SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[])
+    ON CONFLICT (org_id, pool_key, period) DO UPDATE SET size_seconds = excluded.size_seconds,
+    used_seconds = excluded.used_seconds, held_seconds = excluded.held_seconds"""
+NEW_ENTRIES = """INSERT INTO ledger_entry (org_id, entry_number, kind, reference, reason, posted_at)
+    SELECT * FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::text[], %b::text[], %b::bigint[])"""
+NEW_POSTINGS = """INSERT INTO ledger_posting (org_id, entry_number, line, account, lot_id, amount_micros)
+    SELECT * FROM unnest(%b::text[], %b::bigint[], %b::bigint[], %b::text[], %b::text[], %b::bigint[])"""
+NEW_USAGE = """INSERT INTO usage_record (org_id, session_id, line, payer, pool_key, capability, from_second, seconds,
+    billed_seconds, charge_micros, connection_micros, entry_number)
+    SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::text[], %b::text[], %b::text[], %b::bigint[],
+    %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[])"""
+NEW_ANSWERS = """INSERT INTO call_request (org_id, session_id, request_number, fingerprint, answer)
+    SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::bigint[], %b::bytea[])"""
+
+
+def _array(column: str) -> str:
+    kind = "bigint" if column in CALL_BIGINTS else "bytea" if column == "recent_answers" else "text"
+    return f"%b::{kind}[]"
+
+
+# Column names are our own constants; nothing from outside enters these statements.
+CALLS = f"""SELECT {", ".join(f"c.{column}" for column in CALL_COLUMNS)} FROM call c
+    JOIN unnest(%b::text[], %b::text[]) AS asked(org_id, session_id)
+    ON c.org_id = asked.org_id AND c.session_id = asked.session_id WHERE c.org_id = ANY(%b)"""
+NEW_CALLS = f"""INSERT INTO call ({", ".join(CALL_COLUMNS)})
+    SELECT * FROM unnest({", ".join(_array(column) for column in CALL_COLUMNS)})"""
+WRITE_CALLS = f"""UPDATE call c SET {", ".join(f"{column} = u.{column}" for column in CALL_CHANGES)}
+    FROM unnest({", ".join(_array(column) for column in CALL_CHANGES)}, %b::text[], %b::text[])
+    AS u({", ".join(CALL_CHANGES)}, org_id, session_id)
+    WHERE c.org_id = u.org_id AND c.session_id = u.session_id AND c.org_id = ANY(%b)"""
+ORGANISATIONS = f"SELECT {ORGANISATION_COLUMNS} FROM organisation WHERE org_id = ANY(%b)"
+
+RETRY_AGAIN = ("40001", "40P01")
+"""SQLSTATEs after which the same transaction may simply be run again: serialisation failure, deadlock."""
+
+ATTEMPTS = 5
+
+
+class PostgresCharging:
+    """A `ChargingStore` over PostgreSQL, with a connection of its own, opened again when it is lost."""
+
+    def __init__(self, url: str) -> None:
+        """Connect to *url* (libpq form) when first needed."""
+        self._url = url
+        self._connection: psycopg.Connection | None = None
+
+    def transaction(self, body: "Callable[[PostgresUnit], T]") -> T:
+        """Run *body* in one transaction, READ COMMITTED under row locks, and commit it."""
+        for attempt in range(ATTEMPTS):
+            try:
+                connection = self._connection or self._connect()
+                with connection.pipeline() as pipeline, connection.transaction():
+                    unit = PostgresUnit(connection, pipeline)
+                    result = body(unit)
+                unit.check()
+            except psycopg.errors.IntegrityError as error:
+                raise InvariantBroken(str(error)) from error
+            except psycopg.OperationalError as error:
+                if error.sqlstate in RETRY_AGAIN and attempt + 1 < ATTEMPTS:
+                    continue
+                self._disconnect()
+                # A connection that had gone stale before this transaction began is worth one more try at once.
+                if attempt == 0 and self._nothing_sent(error):
+                    time.sleep(0.05)
+                    continue
+                raise StorageError(f"PostgreSQL: {error}") from error
+            except psycopg.Error as error:
+                self._disconnect()
+                raise StorageError(f"PostgreSQL: {error}") from error
+            else:
+                return result
+        raise AssertionError("the last attempt returns or raises")
+
+    @staticmethod
+    def _nothing_sent(error: psycopg.OperationalError) -> bool:
+        return isinstance(error, psycopg.errors.AdminShutdown | psycopg.errors.CannotConnectNow)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._disconnect()
+
+    def _connect(self) -> psycopg.Connection:
+        connection = psycopg.connect(self._url, autocommit=True, connect_timeout=5)
+        # One type for one column, whatever the values: else a statement is prepared anew for each mixture.
+        connection.adapters.register_dumper(int, Int8BinaryDumper)
+        connection.adapters.register_dumper(str, StrBinaryDumper)
+        self._connection = connection
+        return connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class PostgresUnit:
+    """A `ChargingUnit` inside one transaction."""
+
+    def __init__(self, connection: psycopg.Connection, pipeline: psycopg.Pipeline) -> None:
+        """Read and write through *connection*, which is in a transaction and in pipeline mode."""
+        self._connection = connection
+        self._pipeline = pipeline
+        self._snapshot = Snapshot()
+        self._answers = Answers()
+        self._written: psycopg.Cursor | None = None
+        self._wallets = 0
+
+    def number_owners(self, digits: Iterable[str]) -> dict[str, str]:
+        """See `ChargingUnit`."""
+        return dict(self._rows("SELECT digits, org_id FROM number_owner WHERE digits = ANY(%b)", (list(digits),)))
+
+    def load(self, org_ids: Sequence[str], calls: Sequence[CallKey], first_period: int) -> Loaded:
+        """See `ChargingUnit`: one round trip."""
+        orgs = list(org_ids)
+        run = self._connection.execute
+        wallets = run(WALLETS, (orgs,), binary=True)
+        lots = run(LOTS, (orgs,), binary=True)
+        pools = run(POOLS, (orgs, first_period, orgs), binary=True)
+        found = run(CALLS, ([org for org, _ in calls], [sid for _, sid in calls], orgs), binary=True)
+        version = run(RATES_VERSION, binary=True)
+        accounts = self._snapshot.accounts(wallets.fetchall(), lots.fetchall(), pools.fetchall())
+        read: dict[CallKey, Call] = {}
+        for row in found.fetchall():
+            read[row[0], row[1]] = call_from_row(row)
+            self._answers.read((row[0], row[1]), row[-1])
+        generation = version.fetchone()
+        return Loaded(accounts, read, generation[0] if generation else 0)
+
+    def older_pool(self, account: Account, pool_key: str, period: int) -> None:
+        """See `ChargingUnit`."""
+        rows = self._rows(OLDER_POOL, (account.wallet.org_id, pool_key, period))
+        self._snapshot.older_pool(account, pool_key, period, rows[0] if rows else None)
+
+    def organisations(self, org_ids: Sequence[str]) -> dict[str, Organisation]:
+        """See `ChargingUnit`."""
+        return {row[0]: organisation_from_row(row) for row in self._rows(ORGANISATIONS, (list(org_ids),))}
+
+    def users(self, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], User]:
+        """See `ChargingUnit`."""
+        orgs, names = [org for org, _ in refs], [ref for _, ref in refs]
+        rows = self._rows(USERS, (orgs, names, list(set(orgs))))
+        return {(org_id, ref): user_from_row(*user) for org_id, ref, *user in rows}
+
+    def numbers(self, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], ServedNumber]:
+        """See `ChargingUnit`."""
+        orgs, digits = [org for org, _ in refs], [number for _, number in refs]
+        rows = self._rows(NUMBERS, (orgs, digits, list(set(orgs))))
+        return {(row[0], row[1]): served_from_row(*row[1:]) for row in rows}
+
+    def answers(self, keys: Sequence[RequestKey]) -> dict[RequestKey, StoredAnswer]:
+        """See `ChargingUnit`."""
+        found = self._answers.find(keys)
+        older = [key for key in keys if key not in found]
+        if older:
+            orgs, sessions, numbers = ([key[part] for key in older] for part in range(3))
+            for org_id, session_id, number, fingerprint, body in self._rows(ANSWERS, (orgs, sessions, numbers, orgs)):
+                found[org_id, session_id, number] = StoredAnswer(fingerprint, body)
+        return found
+
+    def decks(self) -> list[Deck]:
+        """See `ChargingUnit`."""
+        rows = self._rows("SELECT deck_id, name, currency, effective_from FROM rate_deck")
+        return [Deck(deck_id, name, currency, instant(effective)) for deck_id, name, currency, effective in rows]
+
+    def deck_content(self, deck_id: str) -> str:
+        """See `ChargingUnit`."""
+        [(content,)] = self._rows("SELECT content FROM rate_deck WHERE deck_id = %b", (deck_id,))
+        return zlib.decompress(content).decode()
+
+    def save(self, changes: Changes, now: datetime) -> None:
+        """See `ChargingUnit`: sent together with the COMMIT."""
+        wallets = self._snapshot.wallet_rows(changes.accounts)
+        orgs = list(changes.accounts)
+        self._wallets = len(wallets)
+        self._written = self._write(WRITE_WALLETS, wallets, orgs)
+        self._write(WRITE_LOTS, self._snapshot.lot_rows(changes.accounts), orgs)
+        self._write(WRITE_POOLS, self._snapshot.pool_rows(changes.accounts))
+        self._write(NEW_ANSWERS, self._answers.add(changes.answers))
+        recent = self._answers.recent
+        self._write(NEW_CALLS, [new_values(call, recent(key)) for key, call in changes.new_calls.items()])
+        changed = [changed_values(call, recent(key)) + key for key, call in changes.changed_calls.items()]
+        self._write(WRITE_CALLS, changed, orgs)
+        entries, postings = entry_rows(changes, now)
+        self._write(NEW_ENTRIES, entries)
+        self._write(NEW_POSTINGS, postings)
+        self._write(NEW_USAGE, usage_rows(changes))
+
+    def check(self) -> None:
+        """After the commit: the wallets were ours. With the rows locked this can only fail by a mistake of ours."""
+        if self._written is not None and self._written.rowcount != self._wallets:
+            raise InvariantBroken("a wallet changed under the lock that was held on it")
+
+    def _rows(self, statement: LiteralString, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        return self._connection.execute(statement, values, binary=True).fetchall()
+
+    def _write(
+        self, statement: LiteralString, rows: list[tuple[Any, ...]], orgs: list[str] | None = None
+    ) -> psycopg.Cursor | None:
+        """Send one statement for all *rows*, a column at a time; nothing when there are none."""
+        if not rows:
+            return None
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        return self._connection.execute(statement, [*columns, *([orgs] if orgs is not None else [])])

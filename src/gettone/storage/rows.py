@@ -1,0 +1,227 @@
+"""Rows of the hot tables to domain values and back, the same for both databases.
+
+Column order is fixed here, once: a statement and the tuple that fills it are made from the same list.
+``call.funding`` is a JSON array: the chain of payers, the phases, the lots held, and the refusal at its end.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from gettone.domain.entitlement import Payer, PayerKind
+from gettone.domain.parties import NumberUse, Organisation, ServedNumber, User
+from gettone.domain.refusals import Refusal
+from gettone.domain.session import Call, CallState, EndedBy, Phase
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+CALL_COLUMNS = (
+    "org_id",
+    "session_id",
+    "state",
+    "call_type",
+    "calling",
+    "called",
+    "user_id",
+    "country",
+    "kind",
+    "destination",
+    "started_at",
+    "period",
+    "deck_id",
+    "rate_index",
+    "funding",
+    "held_micros",
+    "used_seconds",
+    "granted_to",
+    "last_request",
+    "supervise_until",
+    "ended_at",
+    "ended_by",
+    "refusal",
+    "billed_seconds",
+    "charged_micros",
+    "usage_lines",
+    "recent_answers",
+)
+
+# What can change after a call is opened, in the order of `changed_values`.
+CALL_CHANGES = (
+    "state",
+    "funding",
+    "held_micros",
+    "used_seconds",
+    "granted_to",
+    "last_request",
+    "supervise_until",
+    "ended_at",
+    "ended_by",
+    "billed_seconds",
+    "charged_micros",
+    "usage_lines",
+    "recent_answers",
+)
+
+_encode = msgspec.json.Encoder().encode
+_decode_funding = msgspec.json.Decoder(
+    tuple[list[tuple[str, str, str]], list[tuple[int, int, int]], dict[str, int], str]
+).decode
+
+_REFUSALS = {reason.value: reason for reason in Refusal}
+_STATES = {state.value: state for state in CallState}
+_ENDED_BY = {by.value: by for by in EndedBy}
+_PAYER_KINDS = {kind.value: kind for kind in PayerKind}
+
+
+def microseconds(at: datetime) -> int:
+    """An aware instant as microseconds since 1970."""
+    return (at - EPOCH) // _MICROSECOND
+
+
+@lru_cache(maxsize=100_000)
+def instant(value: int) -> datetime:
+    """Microseconds since 1970 as an aware UTC instant."""
+    return EPOCH + timedelta(microseconds=value)
+
+
+@lru_cache(maxsize=4096)
+def _payer(code: str, pool_key: str, capability: str) -> Payer:
+    return Payer(_PAYER_KINDS[code], pool_key, capability)
+
+
+def funding(call: Call) -> str:
+    """The text of ``call.funding``."""
+    return _encode(
+        (
+            [(payer.kind._value_, payer.pool_key, payer.capability) for payer in call.payers],
+            [(phase.payer, phase.from_second, phase.to_second) for phase in call.phases],
+            call.lot_holds,
+            call.when_exhausted._value_,
+        )
+    ).decode()
+
+
+def lot_holds(text: str) -> dict[str, int]:
+    """What a call holds of each lot, from the text of its ``funding``."""
+    return _decode_funding(text)[2]
+
+
+def pool_holds(text: str) -> list[tuple[str, int]]:
+    """The seconds a running call holds of each pool, from the text of its ``funding``."""
+    payers, phases, _, _ = _decode_funding(text)
+    return [
+        (payers[payer][1], to_second - from_second)
+        for payer, from_second, to_second in phases
+        if payers[payer][0] == PayerKind.POOL.value
+    ]
+
+
+def new_values(call: Call, recent_answers: bytes) -> tuple[Any, ...]:
+    """A call's row, in the order of `CALL_COLUMNS`."""
+    return (
+        call.org_id,
+        call.session_id,
+        call.state._value_,
+        call.call_type,
+        call.calling,
+        call.called,
+        call.user_id,
+        call.country,
+        call.kind,
+        call.destination,
+        microseconds(call.started_at),
+        call.period,
+        call.deck_id,
+        call.rate_index,
+        funding(call),
+        sum(call.lot_holds.values()),
+        call.used_seconds,
+        call.granted_to,
+        call.last_request,
+        microseconds(call.supervise_until) if call.supervise_until else None,
+        microseconds(call.ended_at) if call.ended_at else None,
+        call.ended_by._value_ if call.ended_by else "",
+        call.refusal._value_ if call.refusal else "",
+        call.billed_seconds,
+        call.charged_micros,
+        call.usage_lines,
+        recent_answers,
+    )
+
+
+def changed_values(call: Call, recent_answers: bytes) -> tuple[Any, ...]:
+    """A call's changeable columns, in the order of `CALL_CHANGES`."""
+    return (
+        call.state._value_,
+        funding(call),
+        sum(call.lot_holds.values()),
+        call.used_seconds,
+        call.granted_to,
+        call.last_request,
+        microseconds(call.supervise_until) if call.supervise_until else None,
+        microseconds(call.ended_at) if call.ended_at else None,
+        call.ended_by._value_ if call.ended_by else "",
+        call.billed_seconds,
+        call.charged_micros,
+        call.usage_lines,
+        recent_answers,
+    )
+
+
+def call_from_row(row: Sequence[Any]) -> Call:
+    """A call, from its row in the order of `CALL_COLUMNS`."""
+    payers, phases, holds, when_exhausted = _decode_funding(row[14])
+    return Call(
+        row[0],
+        row[1],
+        row[3],
+        row[4],
+        row[5],
+        instant(row[10]),
+        row[11],
+        row[6],
+        row[7],
+        row[8],
+        row[9],
+        tuple([_payer(*payer) for payer in payers]),
+        _REFUSALS[when_exhausted],
+        row[12],
+        row[13],
+        _STATES[row[2]],
+        [Phase(*phase) for phase in phases],
+        holds,
+        row[16],
+        row[17],
+        row[18],
+        instant(row[19]) if row[19] is not None else None,
+        instant(row[20]) if row[20] is not None else None,
+        _ENDED_BY.get(row[21]),
+        _REFUSALS.get(row[22]),
+        row[23],
+        row[24],
+        row[25],
+    )
+
+
+ORGANISATION_COLUMNS = "org_id, name, country, currency, time_zone, price_list, closed, post_usage"
+
+
+def organisation_from_row(row: Sequence[Any]) -> Organisation:
+    """An organisation, from a row in the order of `ORGANISATION_COLUMNS`."""
+    return Organisation(row[0], row[1], row[2], row[3], ZoneInfo(row[4]), row[5], bool(row[6]), bool(row[7]))
+
+
+def user_from_row(user_id: str, usage_location: str, products: str) -> User:
+    """A user, from the columns that decide about calls."""
+    return User(user_id, usage_location, frozenset(products.split()))
+
+
+def served_from_row(digits: str, use: str, user_id: str | None, usage_location: str, products: str) -> ServedNumber:
+    """A number with its user; *user_id* is empty or None for numbers of services."""
+    user = user_from_row(user_id, usage_location, products) if user_id else None
+    return ServedNumber(digits, NumberUse(use), user)
