@@ -43,7 +43,7 @@ from gettone.operations.messages import (
     StopCall,
     UpdateCall,
 )
-from gettone.operations.opening import PRICED, Opening, References, Tables, plain
+from gettone.operations.opening import PRICED, Opening, OpeningRequest, References, Tables, is_inbound, plain
 from gettone.operations.ports import (
     Account,
     CallKey,
@@ -96,7 +96,7 @@ class Charging:
     def charge(self, requests: Sequence[Request]) -> list[Answer]:
         """Answer *requests* in order, all in one transaction; never raises for what a request says."""
         now = self._clock()
-        answers: list[Answer | None] = [None] * len(requests)
+        answers: list[Answer | None] = [_faulty(request, now) for request in requests]
         while True:
             live = [position for position, answer in enumerate(answers) if answer is None]
             try:
@@ -132,6 +132,12 @@ class Charging:
     def close(self) -> None:
         """Give the store's connection back."""
         self._store.close()
+
+
+def _faulty(request: Request, now: datetime) -> Refused | None:
+    """Turn down a request whose values cannot be accepted, before they reach anything."""
+    fault = fault_of(request, now)
+    return refused(request, Refusal.INVALID_REQUEST, fault) if fault else None
 
 
 def unavailable(request: Request) -> Refused:
@@ -197,9 +203,7 @@ class Batch:
         }
         owners = self._unit.number_owners(asked) if asked else {}
         return [
-            msgspec.structs.replace(
-                request, org_id=owners.get(plain(request.calling)) or owners.get(plain(request.called)) or ""
-            )
+            msgspec.structs.replace(request, org_id=_owner(request, owners))
             if not request.org_id and isinstance(request, _OPENING)
             else request
             for request in requests
@@ -212,9 +216,9 @@ class Batch:
             if isinstance(request, _OPENING):
                 if request.user:
                     users.append((request.org_id, request.user))
-                else:
+                numbers.append((request.org_id, plain(request.called)))
+                if request.calling:
                     numbers.append((request.org_id, plain(request.calling)))
-                    numbers.append((request.org_id, plain(request.called)))
         return users, numbers
 
     def _earlier_answers(self, requests: Sequence[Request]) -> dict[RequestKey, StoredAnswer]:
@@ -243,9 +247,6 @@ class Batch:
             repeated = self._repeated(request, call)
             if repeated is not None:
                 return repeated
-        fault = fault_of(request)
-        if fault:
-            return refused(request, Refusal.INVALID_REQUEST, fault)
         if isinstance(request, RecordCall):
             return self._record(request, account, call)
         if isinstance(request, SettleSilent):
@@ -388,7 +389,7 @@ class Batch:
         call, rate, refusal = self._opening.call(request)
         if refusal is not None:
             # Not kept: when what is missing has been put right, the same file charges it.
-            return refused(request, refusal)
+            return refused(request, refusal, detail_of(call, refusal))
         if rate is None and call.payers[0].kind in PRICED:
             return refused(request, Refusal.NO_RATE, f"called {request.called!r}")
         funds = self._funds(call, rate, account)
@@ -405,16 +406,16 @@ class Batch:
 
     def dry_run(self, request: StartCall) -> "tuple[Call, session.Reach | None, Settlement | None, Refused | None]":
         """Open, reach and settle the call of *request* on what was loaded, without keeping anything of it."""
-        [request] = cast("list[StartCall]", list(self.load([request])))
+        fault = fault_of(request, self._now)
+        [request] = [request] if fault else cast("list[StartCall]", list(self.load([request])))
         account = self._loaded.accounts.get(request.org_id)
-        fault = fault_of(request)
         if fault or account is None:
             reason = Refusal.INVALID_REQUEST if fault else Refusal.UNKNOWN_ORGANISATION
             call = Call(request.org_id, "", request.call_type, request.calling, request.called, self._now, 0)
             return call, None, None, refused(request, reason, fault)
         call, rate, refusal = self._opening.call(request)
         if refusal is not None:
-            return call, None, None, refused(request, refusal)
+            return call, None, None, refused(request, refusal, detail_of(call, refusal))
         funds = self._funds(call, rate, account)
         reached = session.reach(call, request.requested_seconds, funds)
         refusal = exhausted(call, rate) if reached.to_second < request.requested_seconds else None
@@ -449,7 +450,7 @@ class Batch:
         """Keep a refused call: it is shown to the administrator, and a repeat gets the same answer."""
         call.state, call.refusal = CallState.REFUSED, reason
         self._keep(call, self._loaded.accounts[call.org_id], new=True)
-        return refused(request, reason)
+        return refused(request, reason, detail_of(call, reason))
 
     def _book(self, call: Call, settlement: Settlement | None, account: Account) -> None:
         """Write the usage records and the ledger entry of a settled call."""
@@ -517,6 +518,19 @@ _OPENING = (StartCall, ChargeEvent, RecordCall)
 def fingerprint(request: Request) -> int:
     """A checksum that tells whether two requests of one name have the same body; made against mistakes, not malice."""
     return crc32(_encode(request))
+
+
+def detail_of(call: Call, reason: Refusal) -> str:
+    """What in *call* is at fault, for the reasons that alone do not say."""
+    if reason is Refusal.INVALID_REQUEST:
+        return f"called {call.called!r}: dial an emergency number of the caller's country, or E.164 with a plus"
+    return ""
+
+
+def _owner(request: OpeningRequest, owners: dict[str, str]) -> str:
+    """The organisation whose call this is: that of the number that rings, or else of the number that calls."""
+    calling, called = owners.get(plain(request.calling), ""), owners.get(plain(request.called), "")
+    return called or calling if is_inbound(request) else calling or called
 
 
 def parts_of(usage: Sequence[UsageRecord]) -> tuple[Part, ...]:

@@ -1,6 +1,7 @@
 """Check the values of a charging request before anything is decided; every fault names field, value and remedy."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gettone.domain.numbers import NumberError, parse_e164
@@ -15,19 +16,27 @@ from gettone.operations.messages import (
     UpdateCall,
 )
 
-SESSION_ID_LENGTH_MAX = 255
+TEXT_LENGTH_MAX = 255
 DIALLED_LENGTH_MAX = 6
-"""Short dial strings of up to this many digits are judged later, as emergency numbers."""
+"""Dial strings of fewer digits are judged later, as emergency numbers."""
 UNITS_MAX = 1000
+REQUEST_NUMBER_MAX = 2**32 - 1
+"""CC-Request-Number is an Unsigned32 (RFC 8506, section 8.2)."""
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+AHEAD_MAX = timedelta(days=1)
+"""How far ahead of ours a switch's clock may be."""
 
 
-def fault_of(request: Request) -> str:
-    """What is wrong with *request*; empty when nothing is."""
-    if not 0 < len(request.session_id) <= SESSION_ID_LENGTH_MAX:
-        return f"session_id {request.session_id[:40]!r}: give 1 to {SESSION_ID_LENGTH_MAX} characters"
-    if request.at is not None and request.at.tzinfo is None:
-        return f"at {request.at.isoformat()!r}: give the offset from UTC, such as 2026-11-23T19:00:00Z"
-    return _FAULTS[type(request)](request)
+def fault_of(request: Request, now: datetime) -> str:
+    """What is wrong with *request*, asked at *now*; empty when nothing is."""
+    if not request.session_id:
+        return f"session_id '': give 1 to {TEXT_LENGTH_MAX} characters"
+    return (
+        _text("session_id", request.session_id)
+        or _text("org_id", request.org_id)
+        or (_at(request.at, now) if request.at is not None else "")
+        or _FAULTS[type(request)](request)
+    )
 
 
 def used_less(used_seconds: int, before: int) -> str:
@@ -36,7 +45,7 @@ def used_less(used_seconds: int, before: int) -> str:
 
 
 def _start(request: StartCall) -> str:
-    return _number(request.request_number) or _requested(request.requested_seconds) or _called(request.called)
+    return _number(request.request_number) or _requested(request.requested_seconds) or _parties(request)
 
 
 def _update(request: UpdateCall) -> str:
@@ -52,11 +61,11 @@ def _event(request: ChargeEvent) -> str:
         return f"units {request.units}: give 1 to {UNITS_MAX}"
     if request.event != "sms":
         return f"event {request.event!r}: only 'sms' can be charged"
-    return _number(request.request_number) or _called(request.called)
+    return _number(request.request_number) or _parties(request)
 
 
 def _record(request: RecordCall) -> str:
-    return _used(request.used_seconds) or _called(request.called)
+    return _used(request.used_seconds) or _text("live_session_id", request.live_session_id) or _parties(request)
 
 
 def _settle_silent(_request: SettleSilent) -> str:
@@ -74,7 +83,35 @@ _FAULTS: Mapping[type, Callable[[Any], str]] = {
 
 
 def _number(request_number: int) -> str:
-    return f"request_number {request_number}: count from 0 upwards" if request_number < 0 else ""
+    if 0 <= request_number <= REQUEST_NUMBER_MAX:
+        return ""
+    return f"request_number {request_number}: count from 0 upwards, to {REQUEST_NUMBER_MAX}"
+
+
+def _text(name: str, value: str) -> str:
+    if len(value) > TEXT_LENGTH_MAX or "\0" in value:
+        return f"{name} {value[:40]!r}: give at most {TEXT_LENGTH_MAX} characters, without NUL"
+    return ""
+
+
+def _at(at: datetime, now: datetime) -> str:
+    if at.tzinfo is None:
+        return f"at {at.isoformat()!r}: give the offset from UTC, such as 2026-11-23T19:00:00Z"
+    if not EARLIEST <= at <= now + AHEAD_MAX:
+        return (
+            f"at {at.isoformat()!r}: give the time of the call, from {EARLIEST.year} to now; check the switch's clock"
+        )
+    return ""
+
+
+def _parties(request: StartCall | ChargeEvent | RecordCall) -> str:
+    call_type = "" if isinstance(request, ChargeEvent) else request.call_type
+    return (
+        _text("calling", request.calling)
+        or _text("user", request.user)
+        or _text("call_type", call_type)
+        or _called(request.called)
+    )
 
 
 def _used(used_seconds: int) -> str:
@@ -91,7 +128,7 @@ def _requested(requested_seconds: int) -> str:
 
 def _called(called: str) -> str:
     digits = called[1:] if called[:1] == "+" else called
-    if called[:1] != "+" and len(digits) <= DIALLED_LENGTH_MAX and digits.isascii() and digits.isdigit():
+    if len(digits) < DIALLED_LENGTH_MAX and digits.isascii() and digits.isdigit():
         return ""
     try:
         wanted = parse_e164(called)

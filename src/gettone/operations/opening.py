@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gettone.domain.entitlement import Catalogue, Entitlement, PayerKind, who_pays
-from gettone.domain.numbers import EmergencyNumbers, NumberPlan
+from gettone.domain.numbers import DIGITS_MIN, EmergencyNumbers, NumberPlan
 from gettone.domain.parties import CallFacts, CallType, NumberUse, Organisation, ServedNumber
 from gettone.domain.pools import period_of
 from gettone.domain.rating import Rate
@@ -25,6 +25,9 @@ _INBOUND_BY_USE = {
     NumberUse.AUTO_ATTENDANT: CallType.VOICE_APP_IN,
     NumberUse.CALL_QUEUE: CallType.VOICE_APP_IN,
 }
+
+_INBOUND = frozenset({call_type.value for call_type in CallType if call_type.inbound})
+_CALL_TYPES = {call_type.value: call_type for call_type in CallType}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,28 +94,28 @@ class Opening:
     def _facts(self, request: OpeningRequest, call: Call, organisation: Organisation) -> CallFacts | Refusal:
         """Find the user or the number of ours, and what kind of call this is; note them in *call*."""
         org_id, dialled = request.org_id, plain(request.called)
-        served = rung = None
-        if request.user:
-            user = self._directory.user(org_id, request.user)
-        else:
-            served = self._directory.number(org_id, plain(request.calling))
-            rung = self._directory.number(org_id, dialled) if served is None else None
-            user = served.user if served else rung.user if rung else None
+        user = self._directory.user(org_id, request.user) if request.user else None
+        served = None if request.user or is_inbound(request) else self._directory.number(org_id, plain(request.calling))
+        rung = self._directory.number(org_id, dialled) if is_inbound(request) or not (request.user or served) else None
+        ours = served or rung
+        user = user or (ours.user if ours else None)
         call.user_id = user.user_id if user else ""
         country = (user.usage_location if user else "") or organisation.country
         if call.call_type == CallType.EMERGENCY.value or self._tables.emergency.is_emergency(dialled, country):
             call.call_type = CallType.EMERGENCY.value
-            return CallFacts(CallType.EMERGENCY, None, call.started_at, organisation, user, served)
+            return CallFacts(CallType.EMERGENCY, None, call.started_at, organisation, user, ours)
+        if len(dialled) < DIGITS_MIN:
+            return Refusal.INVALID_REQUEST
         if request.user and user is None:
             return Refusal.UNKNOWN_USER
-        if not request.user and served is None and rung is None:
+        if ours is None and not request.user:
             return Refusal.UNKNOWN_NUMBER
         call_type = _call_type(call.call_type, rung)
         if call_type is None:
             return Refusal.NOT_OFFERED
         number = self._tables.plan.lookup(dialled)
         call.call_type, call.country, call.kind = call_type.value, number.country, number.kind.label
-        return CallFacts(call_type, number, call.started_at, organisation, user, rung or served)
+        return CallFacts(call_type, number, call.started_at, organisation, user, ours)
 
     def _price(self, call: Call, facts: CallFacts) -> Rate | None:
         """Find the rate in the deck in force, and note it; None when no payer needs one or there is none."""
@@ -130,12 +133,13 @@ class Opening:
         return compiled.rates[index]
 
 
+def is_inbound(request: OpeningRequest) -> bool:
+    """Whether *request* says that a number of ours is rung."""
+    return not isinstance(request, ChargeEvent) and request.call_type in _INBOUND
+
+
 def _call_type(asked: str, rung: ServedNumber | None) -> CallType | None:
-    """The kind of call: what rings decides for calls in, what was asked for calls out."""
+    """The kind of call: what rings decides for calls in, what was asked for calls out; None when there is no such."""
     if rung is not None:
         return _INBOUND_BY_USE[rung.use]
-    try:
-        call_type = CallType(asked) if asked else CallType.USER_OUT
-    except ValueError:
-        return None
-    return None if call_type.inbound else call_type
+    return _CALL_TYPES.get(asked or CallType.USER_OUT.value)

@@ -137,7 +137,7 @@ class PostgresCharging:
                     unit = PostgresUnit(connection, pipeline)
                     result = body(unit)
                 unit.check()
-            except psycopg.errors.IntegrityError as error:
+            except (psycopg.IntegrityError, psycopg.DataError) as error:
                 raise InvariantBroken(str(error)) from error
             except psycopg.OperationalError as error:
                 if error.sqlstate in RETRY_AGAIN and attempt + 1 < ATTEMPTS:

@@ -89,7 +89,7 @@ class SqliteCharging:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
                     raise
-            except sqlite3.IntegrityError as error:
+            except (sqlite3.IntegrityError, OverflowError) as error:
                 raise InvariantBroken(str(error)) from error
             except sqlite3.OperationalError as error:
                 self._disconnect()

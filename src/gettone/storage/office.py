@@ -1,0 +1,96 @@
+"""The back office's transactions on SQLite and PostgreSQL alike (`operations.office.Office`)."""
+
+import contextlib
+from collections.abc import Iterator
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from gettone.domain.ledger import Entry
+from gettone.errors import InvariantBroken
+from gettone.operations.office import Office
+from gettone.operations.ports import Account
+from gettone.operations.views import OrganisationView
+from gettone.storage.call_rows import SqlCalls
+from gettone.storage.directory_rows import SqlDirectory
+from gettone.storage.engine import Database, open_database
+from gettone.storage.money_rows import SqlMoney
+from gettone.storage.shared_rows import SqlDecks, SqlKeys
+
+
+class SqlUnit:
+    """See `Unit`."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Read and write through *connection*, which is in a transaction."""
+        self.directory = SqlDirectory(connection)
+        self.money = SqlMoney(connection)
+        self.calls = SqlCalls(connection)
+        self.decks = SqlDecks(connection)
+        self.keys = SqlKeys(connection)
+
+
+class SqlOrganisationUnit(SqlUnit):
+    """See `OrganisationUnit`."""
+
+    organisation: OrganisationView
+    account: Account
+
+    def __init__(self, connection: Connection, org_id: str) -> None:
+        """Lock the organisation's wallet and read what belongs to it."""
+        super().__init__(connection)
+        self.account = self.money.account(org_id, lock=True)
+        self.organisation = self.directory.organisation(org_id)
+
+    def book(self, entry: Entry, now: datetime) -> int:
+        """See `OrganisationUnit`."""
+        self.account.entry_number += 1
+        self.money.add_entry(self.organisation.org_id, self.account.entry_number, entry, now)
+        return self.account.entry_number
+
+    def directory_changed(self) -> None:
+        """See `OrganisationUnit`."""
+        self.account.directory_version += 1
+
+
+class SqlOffice:
+    """See `Office`; safe to share between threads."""
+
+    def __init__(self, database: Database) -> None:
+        """Work on *database*, which is closed with this."""
+        self._database = database
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[SqlUnit]:
+        """See `Office`."""
+        with self._database.reading() as connection:
+            yield SqlUnit(connection)
+
+    @contextlib.contextmanager
+    def write(self, org_id: str) -> Iterator[SqlOrganisationUnit]:
+        """See `Office`."""
+        with self._database.writing() as connection:
+            unit = SqlOrganisationUnit(connection, org_id)
+            yield unit
+            if not unit.money.save(unit.account):
+                raise InvariantBroken(f"organisation {org_id!r}: its wallet changed under the lock that was held on it")
+
+    @contextlib.contextmanager
+    def write_shared(self) -> Iterator[SqlUnit]:
+        """See `Office`."""
+        with self._database.writing() as connection:
+            yield SqlUnit(connection)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()
+
+
+def open_office(url: str) -> SqlOffice:
+    """Open the back office of the database at *url*, whose schema must be current."""
+    return SqlOffice(open_database(url))
+
+
+def _is_an_office(office: SqlOffice) -> Office:
+    """Let the type checker compare the two."""
+    return office
