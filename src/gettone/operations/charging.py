@@ -11,10 +11,10 @@ the same request again gets the same answer and changes nothing, the same name w
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import cast
+from typing import Any, cast
 from zlib import crc32
 
 import msgspec
@@ -43,7 +43,7 @@ from gettone.operations.messages import (
     StopCall,
     UpdateCall,
 )
-from gettone.operations.opening import PRICED, Opening, OpeningRequest, References, Tables, is_inbound, plain
+from gettone.operations.opening import PRICED, Opening, OpeningRequest, References, Tables, is_inbound, opens, plain
 from gettone.operations.ports import (
     Account,
     CallKey,
@@ -181,7 +181,7 @@ class Batch:
         keys: dict[CallKey, None] = {}
         for request in requests:
             keys[request.org_id, request.session_id] = None
-            if isinstance(request, RecordCall) and request.live_session_id:
+            if type(request) is RecordCall and request.live_session_id:
                 keys[request.org_id, request.live_session_id] = None
         self._loaded = self._unit.load(sorted({org_id for org_id, _ in keys if org_id}), list(keys), self._first_period)
         self._shelf.refresh(self._unit, self._loaded.rates_version)
@@ -197,14 +197,14 @@ class Batch:
         asked = {
             digits
             for request in requests
-            if not request.org_id and isinstance(request, _OPENING)
+            if not request.org_id and opens(request)
             for digits in (plain(request.calling), plain(request.called))
             if digits
         }
         owners = self._unit.number_owners(asked) if asked else {}
         return [
             msgspec.structs.replace(request, org_id=_owner(request, owners))
-            if not request.org_id and isinstance(request, _OPENING)
+            if not request.org_id and opens(request)
             else request
             for request in requests
         ]
@@ -213,7 +213,7 @@ class Batch:
         users: list[tuple[str, str]] = []
         numbers: list[tuple[str, str]] = []
         for request in requests:
-            if isinstance(request, _OPENING):
+            if opens(request):
                 if request.user:
                     users.append((request.org_id, request.user))
                 numbers.append((request.org_id, plain(request.called)))
@@ -243,41 +243,30 @@ class Batch:
         if account is None:
             return self._without_account(request)
         call = self._loaded.calls.get((request.org_id, request.session_id))
-        if call is not None and not isinstance(request, RecordCall | SettleSilent):
-            repeated = self._repeated(request, call)
-            if repeated is not None:
-                return repeated
-        if isinstance(request, RecordCall):
+        if type(request) is RecordCall:
             return self._record(request, account, call)
-        if isinstance(request, SettleSilent):
+        if type(request) is SettleSilent:
             return self._settle_silent(request, account, call)
-        return self._remember(request, self._asked_by_switch(request, account, call))
-
-    def _asked_by_switch(
-        self, request: StartCall | UpdateCall | StopCall | ChargeEvent, account: Account, call: Call | None
-    ) -> Answer:
-        match request:
-            case StartCall():
-                return self._start(request, account)
-            case UpdateCall():
-                return self._update(request, account, call)
-            case StopCall():
-                return self._stop(request, account, call)
-            case ChargeEvent():
-                return self._event(request, account)
+        repeated = self._repeated(request, call) if call is not None else None
+        if repeated is not None:
+            return repeated
+        answer = _DECISIONS[type(request)](self, request, account, call)
+        if call is None or call.last_request == request.request_number:
+            self._remember(request, answer)
+        return answer
 
     def _without_account(self, request: Request) -> Answer:
         """No organisation: emergency calls go on all the same, nothing else does."""
-        if not request.org_id and not isinstance(request, _OPENING):
+        if not request.org_id and not opens(request):
             return refused(request, Refusal.INVALID_REQUEST, "org_id '': name the organisation that the start answered")
-        if isinstance(request, StartCall) and plain(request.called) in EMERGENCY_ANYWHERE:
+        if type(request) is StartCall and plain(request.called) in EMERGENCY_ANYWHERE:
             return self._grant(request, request.requested_seconds, PayerKind.FREE)
         return refused(request, Refusal.UNKNOWN_ORGANISATION)
 
     def _repeated(self, request: Request, call: Call) -> Answer | None:
         """The answer if *request* was answered before, or cannot follow what was; None if it is new."""
         if request.request_number > call.last_request:
-            return refused(request, Refusal.SESSION_EXISTS) if isinstance(request, _OPENING) else None
+            return refused(request, Refusal.SESSION_EXISTS) if opens(request) else None
         stored = self._stored.get((request.org_id, request.session_id, request.request_number))
         if stored is None:
             return refused(request, Refusal.REQUEST_NUMBER_BEHIND)
@@ -286,18 +275,18 @@ class Batch:
         answer = cast("Answer", _decode_answer(stored.body))
         return msgspec.structs.replace(answer, org_id=call.org_id, session_id=call.session_id)
 
-    def _remember(self, request: Request, answer: Answer) -> Answer:
-        """Store *answer* under the request's name, if the request is now part of a call's history."""
-        call = self._loaded.calls.get((request.org_id, request.session_id))
-        if call is not None and call.last_request == request.request_number:
-            # The names of organisation and call stand beside it anyway.
-            anonymous = msgspec.structs.replace(answer, org_id="", session_id="")
-            stored = StoredAnswer(fingerprint(request), _encode(anonymous))
-            key = (request.org_id, request.session_id, request.request_number)
-            self._changes.answers[key] = self._stored[key] = stored
-        return answer
+    def _remember(self, request: Request, answer: Answer) -> None:
+        """Store *answer* under the request's name; a request about no call at all leaves nothing behind."""
+        if (request.org_id, request.session_id) not in self._loaded.calls:
+            return
+        # The names of organisation and call stand beside it anyway.
+        anonymous = msgspec.structs.replace(answer, org_id="", session_id="")
+        stored = StoredAnswer(fingerprint(request), _encode(anonymous))
+        key = (request.org_id, request.session_id, request.request_number)
+        self._changes.answers[key] = self._stored[key] = stored
 
-    def _start(self, request: StartCall, account: Account) -> Answer:
+    def start(self, request: StartCall, account: Account, _call: Call | None) -> Answer:
+        """Open a call, or refuse it."""
         call, rate, refusal = self._opening.call(request)
         if refusal is not None:
             return self._refuse(request, call, refusal)
@@ -310,7 +299,8 @@ class Batch:
         self._keep(call, account, new=True)
         return self._granted(request, call, reached, account)
 
-    def _update(self, request: UpdateCall, account: Account, call: Call | None) -> Answer:
+    def update(self, request: UpdateCall, account: Account, call: Call | None) -> Answer:
+        """Take note of what is used, and grant more."""
         if call is None:
             return refused(request, Refusal.UNKNOWN_SESSION)
         if call.state is not CallState.OPEN:
@@ -326,7 +316,8 @@ class Batch:
         self._keep(call, account)
         return self._granted(request, call, reached, account)
 
-    def _stop(self, request: StopCall, account: Account, call: Call | None) -> Answer:
+    def stop(self, request: StopCall, account: Account, call: Call | None) -> Answer:
+        """Settle a call, or what came to light after it was settled."""
         if call is None:
             return refused(request, Refusal.UNKNOWN_SESSION)
         late = call.state is CallState.ENDED and call.ended_by is EndedBy.SUPERVISION
@@ -356,7 +347,8 @@ class Batch:
         self._book(call, settlement, account)
         return self._settled(request, call, settlement, account)
 
-    def _event(self, request: ChargeEvent, account: Account) -> Answer:
+    def event(self, request: ChargeEvent, account: Account, _call: Call | None) -> Answer:
+        """Charge an event at once, all of it or nothing."""
         call, rate, refusal = self._opening.call(request)
         if refusal is not None:
             return self._refuse(request, call, refusal)
@@ -512,7 +504,12 @@ class Batch:
         )
 
 
-_OPENING = (StartCall, ChargeEvent, RecordCall)
+_DECISIONS: Mapping[type, Callable[[Batch, Any, Account, Call | None], Answer]] = {
+    StartCall: Batch.start,
+    UpdateCall: Batch.update,
+    StopCall: Batch.stop,
+    ChargeEvent: Batch.event,
+}
 
 
 def fingerprint(request: Request) -> int:

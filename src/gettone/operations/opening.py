@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeGuard
 
 from gettone.domain.entitlement import Catalogue, Entitlement, PayerKind, who_pays
 from gettone.domain.numbers import DIGITS_MIN, EmergencyNumbers, NumberPlan
@@ -11,7 +12,7 @@ from gettone.domain.rating import Rate
 from gettone.domain.refusals import Refusal
 from gettone.domain.session import Call
 from gettone.operations.lookup import DeckShelf, Directory
-from gettone.operations.messages import ChargeEvent, RecordCall, StartCall
+from gettone.operations.messages import ChargeEvent, RecordCall, Request, StartCall
 from gettone.operations.ports import ChargingUnit
 
 OpeningRequest = StartCall | ChargeEvent | RecordCall
@@ -26,6 +27,7 @@ _INBOUND_BY_USE = {
     NumberUse.CALL_QUEUE: CallType.VOICE_APP_IN,
 }
 
+_OPENING = frozenset({StartCall, ChargeEvent, RecordCall})
 _INBOUND = frozenset({call_type.value for call_type in CallType if call_type.inbound})
 _CALL_TYPES = {call_type.value: call_type for call_type in CallType}
 
@@ -133,9 +135,14 @@ class Opening:
         return compiled.rates[index]
 
 
+def opens(request: Request) -> TypeGuard[OpeningRequest]:
+    """Whether *request* begins a call."""
+    return type(request) in _OPENING
+
+
 def is_inbound(request: OpeningRequest) -> bool:
     """Whether *request* says that a number of ours is rung."""
-    return not isinstance(request, ChargeEvent) and request.call_type in _INBOUND
+    return type(request) is not ChargeEvent and request.call_type in _INBOUND
 
 
 def _call_type(asked: str, rung: ServedNumber | None) -> CallType | None:
