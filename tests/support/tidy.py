@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "domain": {"domain"},
     "catalogue": {"catalogue", "domain", "errors"},
     "config": {"config", "domain", "errors"},
+    "logs": {"config", "errors"},
     "operations": INNER,
     "storage": {"storage", *INNER},
     "gateways": {"gateways", *INNER},

@@ -1,6 +1,7 @@
 """Load the shipped tables of products, allotments, areas and premium destinations into a `Catalogue` value (D9)."""
 
 import csv
+import io
 from datetime import date
 from functools import cache
 from importlib.resources import files
@@ -37,5 +38,5 @@ def product_names() -> dict[str, str]:
 
 
 def _rows(name: str) -> list[dict[str, str]]:
-    with (files("gettone.catalogue") / "data" / name).open(encoding="utf-8", newline="") as table:
-        return list(csv.DictReader(table))
+    table = (files("gettone.catalogue") / "data" / name).read_text(encoding="utf-8")
+    return list(csv.DictReader(io.StringIO(table)))

@@ -153,6 +153,15 @@ def _user_out(call: CallFacts, catalogue: Catalogue) -> Entitlement | Refusal:
     return Entitlement(payers, reason) if payers else reason
 
 
+def _sms_out(call: CallFacts, catalogue: Catalogue) -> Entitlement | Refusal:
+    """A message is asked for like a call, and is paid per message: minutes do not pay for it."""
+    entitled = _user_out(call, catalogue)
+    if isinstance(entitled, Refusal):
+        return entitled
+    payers = tuple(payer for payer in entitled.payers if payer.kind is not PayerKind.POOL)
+    return Entitlement(payers, entitled.when_exhausted) if payers else entitled.when_exhausted
+
+
 def _without_licence(call: CallFacts) -> Entitlement:
     """Credits of the organisation, whoever holds a licence; then post-usage billing."""
     return Entitlement((CREDITS, POST_USAGE) if call.organisation.post_usage else (CREDITS,))
@@ -170,5 +179,5 @@ RULES: Mapping[CallType, Callable[[CallFacts, Catalogue], Entitlement | Refusal]
     CallType.USER_OUT_CONF: _user_out,
     CallType.USER_OUT_TRANSFER: _user_out,
     CallType.USER_OUT_FORWARDING: _user_out,
-    CallType.SMS_OUT: _user_out,
+    CallType.SMS_OUT: _sms_out,
 }

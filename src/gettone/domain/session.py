@@ -142,7 +142,7 @@ def reach(call: Call, want_to: int, funds: Funds) -> Reach:
     Each payer is asked for one second more than is wanted: whoever could pay it shows that the grant is not the last.
     """
     phases = list(call.phases)
-    budget = max(0, funds.wallet.available_micros(funds.now) + call.held_micros)
+    budget = max(0, funds.wallet.available_micros(funds.now)) + call.held_micros
     final = True
     for index in range(phases[-1].payer if phases else 0, len(call.payers)):
         own = phases.pop() if phases and phases[-1].payer == index else None
@@ -190,33 +190,50 @@ def settle(call: Call, used_seconds: int, ended_at: datetime, ended_by: EndedBy,
 def settle_late(call: Call, used_seconds: int, funds: Funds) -> Settlement | None:
     """Charge what a switch reports after supervision had settled the call with less; None when there is no more (D12).
 
-    The seconds not yet charged go on with the last payer when that is a priced one, else with credits: the pool's
-    month may be over, and usage is never dropped.
+    The seconds not yet charged first use up the increment that a pool has paid for. The rest goes on with the last payer
+    when that is a priced one, else with credits: the pool's month may be over, and usage is never dropped.
     """
-    settled_to = call.phases[-1].to_second if call.phases else 0
-    if used_seconds <= settled_to or (call.phases and call.payers[call.phases[-1].payer].kind is PayerKind.FREE):
+    last = call.phases[-1] if call.phases else None
+    if used_seconds <= call.covered_to or (last and call.payers[last.payer].kind is PayerKind.FREE):
         return None
+    usage: list[UsageRecord] = []
+    if last and call.payers[last.payer].kind is PayerKind.POOL:
+        payer, settled_to = call.payers[last.payer], last.to_second
+        pool = funds.pools[payer.pool_key, call.period]
+        paid_to = last.from_second + pool.whole_increments(settled_to - last.from_second)
+        end = min(used_seconds, paid_to)
+        if end > settled_to:
+            call.phases[-1] = Phase(last.payer, last.from_second, end)
+            part = UsageRecord(payer.kind.value, payer.pool_key, payer.capability, settled_to, end - settled_to, 0)
+            usage.append(part)
+    if used_seconds > call.covered_to:
+        usage.append(_late_part(call, used_seconds, funds))
+    return _charge(call, tuple(usage), {}, EntryKind.LATE_USAGE, funds)
+
+
+def _late_part(call: Call, used_seconds: int, funds: Funds) -> UsageRecord:
+    """What a priced payer pays of a late report; its phase is lengthened, or begun."""
+    settled_to = call.covered_to
     late = _late_phase(call, settled_to, used_seconds)
     payer = call.payers[late.payer]
-    if funds.rate is None:
-        part = UsageRecord(payer.kind.value, "", FREECALL, settled_to, used_seconds - settled_to, 0)
-    else:
-        whole = funds.rate.charge(used_seconds, at=call.started_at, from_second=late.from_second)
-        before = funds.rate.charge(settled_to, at=call.started_at, from_second=late.from_second)
-        part = UsageRecord(
-            payer.kind.value,
-            "",
-            payer.capability,
-            settled_to,
-            used_seconds - settled_to,
-            whole.billed_seconds - before.billed_seconds,
-            whole.micros - before.micros,
-            whole.connection_micros - before.connection_micros,
-        )
     if late.from_second < settled_to:
         call.phases.pop()
     call.phases.append(late)
-    return _charge(call, (part,), {}, EntryKind.LATE_USAGE, funds)
+    seconds = used_seconds - settled_to
+    if funds.rate is None:
+        return UsageRecord(payer.kind.value, "", FREECALL, settled_to, seconds, 0)
+    whole = funds.rate.charge(used_seconds, at=call.started_at, from_second=late.from_second)
+    before = funds.rate.charge(settled_to, at=call.started_at, from_second=late.from_second)
+    return UsageRecord(
+        payer.kind.value,
+        "",
+        payer.capability,
+        settled_to,
+        seconds,
+        whole.billed_seconds - before.billed_seconds,
+        whole.micros - before.micros,
+        whole.connection_micros - before.connection_micros,
+    )
 
 
 def _payer_reach(call: Call, phase: Phase, want_to: int, budget: int, funds: Funds) -> int:

@@ -89,9 +89,18 @@ def _number(request_number: int) -> str:
 
 
 def _text(name: str, value: str) -> str:
-    if len(value) > TEXT_LENGTH_MAX or "\0" in value:
-        return f"{name} {value[:40]!r}: give at most {TEXT_LENGTH_MAX} characters, without NUL"
+    if len(value) > TEXT_LENGTH_MAX or "\0" in value or not (value.isascii() or _is_unicode(value)):
+        return f"{name} {value[:40]!r}: give at most {TEXT_LENGTH_MAX} characters of Unicode, without NUL"
     return ""
+
+
+def _is_unicode(value: str) -> bool:
+    """Whether no half of a surrogate pair stands alone; no database would take it."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _at(at: datetime, now: datetime) -> str:

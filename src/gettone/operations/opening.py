@@ -142,7 +142,7 @@ def opens(request: Request) -> TypeGuard[OpeningRequest]:
 
 def is_inbound(request: OpeningRequest) -> bool:
     """Whether *request* says that a number of ours is rung."""
-    return type(request) is not ChargeEvent and request.call_type in _INBOUND
+    return not isinstance(request, ChargeEvent) and request.call_type in _INBOUND
 
 
 def _call_type(asked: str, rung: ServedNumber | None) -> CallType | None:

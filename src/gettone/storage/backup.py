@@ -167,7 +167,7 @@ def _write_table(
                 on_progress(source.name, done)
     return Member(
         table=str(source.name),
-        columns=tuple(str(name) for name in source.c.keys()),
+        columns=tuple(str(name) for name in source.c.keys()),  # noqa: SIM118 - columns are no dict
         binary=tuple(str(each.name) for each in source.c if isinstance(each.type, LargeBinary)),
         rows=done,
         sha256=digest.hexdigest(),

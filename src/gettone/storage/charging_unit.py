@@ -74,12 +74,12 @@ class Snapshot:
 
     def lot_rows(self, accounts: dict[str, Account]) -> list[Row]:
         """(remaining, held, org_id, lot_id) of the lots that have changed."""
-        rows: list[Row] = []
-        for org_id, account in accounts.items():
-            for lot in account.wallet.lots:
-                if self._lots.get((org_id, lot.lot_id)) != (lot.remaining_micros, lot.held_micros):
-                    rows.append((lot.remaining_micros, lot.held_micros, org_id, lot.lot_id))
-        return rows
+        return [
+            (lot.remaining_micros, lot.held_micros, org_id, lot.lot_id)
+            for org_id, account in accounts.items()
+            for lot in account.wallet.lots
+            if self._lots.get((org_id, lot.lot_id)) != (lot.remaining_micros, lot.held_micros)
+        ]
 
     def pool_rows(self, accounts: dict[str, Account]) -> list[Row]:
         """(org_id, pool_key, period, size, used, held) of the pools that have changed."""

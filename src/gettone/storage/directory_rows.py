@@ -136,7 +136,7 @@ class SqlDirectory:
         try:
             self._connection.execute(insert(number_owner), [{"digits": r["digits"], "org_id": org_id} for r in rows])
         except IntegrityError as error:
-            raise Conflict("a number: another organisation has taken one of these numbers just now; try again") from error
+            raise Conflict("another organisation has taken one of these numbers just now; try again") from error
         self._connection.execute(insert(phone_number), rows)
 
     def change_numbers(self, org_id: str, numbers: Sequence[NumberView]) -> None:

