@@ -1,0 +1,57 @@
+"""What the API works with, put together by `gettone.bootstrap` and handed to `create_app`."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from gettone.api.auth import Authenticator
+from gettone.api.charging import Charge
+from gettone.api.metrics import Metrics
+from gettone.domain.entitlement import Catalogue
+from gettone.operations import directory
+from gettone.operations.keys import authenticate
+from gettone.operations.messages import QUOTA_SECONDS, StartCall
+from gettone.operations.office import Office
+from gettone.operations.quoting import Quote, Quoting
+
+
+def utc_now() -> datetime:
+    """The present instant."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Services:
+    """Everything that a request may need; shared by all requests, whatever their thread.
+
+    *unready* says, as one line for each matter, why the service cannot serve now; it may block.
+    """
+
+    office: Office
+    charge: Charge
+    quoting: Quoting
+    catalogue: Catalogue
+    unready: Callable[[], Sequence[str]]
+    metrics: Metrics = field(default_factory=Metrics)
+    clock: Callable[[], datetime] = utc_now
+    quota_seconds: int = QUOTA_SECONDS
+    authenticator: Authenticator = field(init=False)
+    _quoting_turn: threading.Lock = field(default_factory=threading.Lock)
+    _currencies: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Ask the office about keys."""
+        self.authenticator = Authenticator(lambda token: authenticate(self.office, token))
+
+    def quote(self, request: StartCall) -> Quote:
+        """Quote a call; one at a time."""
+        with self._quoting_turn:
+            return self.quoting.quote(request)
+
+    def currency(self, org_id: str) -> str:
+        """The currency of an organisation, which never changes; raises `NotFound`."""
+        known = self._currencies.get(org_id)
+        if known is None:
+            known = self._currencies[org_id] = directory.get_organisation(self.office, org_id).currency
+        return known

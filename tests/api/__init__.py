@@ -1,0 +1,1 @@
+"""The HTTP API, its serving and the jobs."""
