@@ -32,7 +32,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         quota_seconds: What a switch is granted when it does not say how many seconds it wants.
         grace_seconds: How long after its grant a silent call is waited for before it is settled.
         batch_size: How many charging requests share a transaction at most.
-        linger_ms: How long the desk waits for more requests before it starts a batch.
         log_level: debug, info, warning or error.
         log_format: console, json, or auto: console on a terminal, else json.
     """
@@ -42,7 +41,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     quota_seconds: int = 300
     grace_seconds: int = 60
     batch_size: int = 500
-    linger_ms: int = 0
     log_level: str = "info"
     log_format: str = "auto"
 
@@ -61,7 +59,6 @@ _BOUNDS = {
     "quota_seconds": (1, 86_400),
     "grace_seconds": (0, 86_400),
     "batch_size": (1, 10_000),
-    "linger_ms": (0, 1000),
 }
 _CHOICES = {"log_level": LOG_LEVELS, "log_format": LOG_FORMATS}
 
