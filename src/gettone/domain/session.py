@@ -190,12 +190,12 @@ def settle(call: Call, used_seconds: int, ended_at: datetime, ended_by: EndedBy,
 def settle_late(call: Call, used_seconds: int, funds: Funds) -> Settlement | None:
     """Charge what a switch reports after supervision had settled the call with less; None when there is no more (D12).
 
-    The seconds not yet charged first use up the increment that a pool has paid for. The rest goes on with the last payer
-    when that is a priced one, else with credits: the pool's month may be over, and usage is never dropped.
+    The seconds not yet charged first use up the increment that a pool has paid for. The rest goes on with the last
+    payer when that is free or priced, else with credits: the pool's month may be over, and usage is never dropped.
     """
-    last = call.phases[-1] if call.phases else None
-    if used_seconds <= call.covered_to or (last and call.payers[last.payer].kind is PayerKind.FREE):
+    if used_seconds <= call.covered_to:
         return None
+    last = call.phases[-1] if call.phases else None
     usage: list[UsageRecord] = []
     if last and call.payers[last.payer].kind is PayerKind.POOL:
         payer, settled_to = call.payers[last.payer], last.to_second
@@ -212,7 +212,7 @@ def settle_late(call: Call, used_seconds: int, funds: Funds) -> Settlement | Non
 
 
 def _late_part(call: Call, used_seconds: int, funds: Funds) -> UsageRecord:
-    """What a priced payer pays of a late report; its phase is lengthened, or begun."""
+    """What a free or priced payer pays of a late report; its phase is lengthened, or begun."""
     settled_to = call.covered_to
     late = _late_phase(call, settled_to, used_seconds)
     payer = call.payers[late.payer]
@@ -220,6 +220,8 @@ def _late_part(call: Call, used_seconds: int, funds: Funds) -> UsageRecord:
         call.phases.pop()
     call.phases.append(late)
     seconds = used_seconds - settled_to
+    if payer.kind is PayerKind.FREE:
+        return UsageRecord(payer.kind.value, "", "", settled_to, seconds, seconds)
     if funds.rate is None:
         return UsageRecord(payer.kind.value, "", FREECALL, settled_to, seconds, 0)
     whole = funds.rate.charge(used_seconds, at=call.started_at, from_second=late.from_second)
@@ -365,8 +367,8 @@ def _part(call: Call, phase: Phase, used_seconds: int, funds: Funds) -> UsageRec
 
 
 def _late_phase(call: Call, settled_to: int, used_seconds: int) -> Phase:
-    last = call.phases[-1] if call.phases else None
-    if last is not None and call.payers[last.payer].kind is not PayerKind.POOL:
+    last = call.phases[-1] if call.phases else Phase(0, 0, 0)
+    if call.payers[last.payer].kind is not PayerKind.POOL:
         return Phase(last.payer, last.from_second, used_seconds)
     index = next((i for i, payer in enumerate(call.payers) if payer.kind is PayerKind.CREDITS), len(call.payers))
     if index == len(call.payers):

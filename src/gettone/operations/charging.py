@@ -10,8 +10,10 @@ Idempotency: (session id, request number) names a request. The answer is stored 
 the same request again gets the same answer and changes nothing, the same name with another body is refused.
 """
 
+import gc
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, cast
@@ -100,7 +102,8 @@ class Charging:
         while True:
             live = [position for position, answer in enumerate(answers) if answer is None]
             try:
-                decided = self._store.transaction(partial(self._decide, requests, live, now)) if live else []
+                with _no_collection():
+                    decided = self._store.transaction(partial(self._decide, requests, live, now)) if live else []
             except _Stumbled as stumble:
                 logger.exception("a charging request could not be decided")
                 answers[stumble.position] = unavailable(requests[stumble.position])
@@ -132,6 +135,18 @@ class Charging:
     def close(self) -> None:
         """Give the store's connection back."""
         self._store.close()
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the collector of cycles from walking a whole batch again and again: decisions make no cycles."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _faulty(request: Request, now: datetime) -> Refused | None:
@@ -327,11 +342,11 @@ class Batch:
             return refused(request, Refusal.INVALID_REQUEST, used_less(request.used_seconds, call.used_seconds))
         funds = self._funds(call, self._opening.rate_of(call), account)
         call.last_request = request.request_number
+        ended_at = request.at or call.started_at + timedelta(seconds=request.used_seconds)
         if late:
             settlement = session.settle_late(call, request.used_seconds, funds)
-            call.ended_by = EndedBy.STOP
+            call.ended_at, call.ended_by = ended_at, EndedBy.STOP
         else:
-            ended_at = request.at or call.started_at + timedelta(seconds=request.used_seconds)
             settlement = session.settle(call, request.used_seconds, ended_at, EndedBy.STOP, funds)
         self._book(call, settlement, account)
         return self._settled(request, call, settlement, account)

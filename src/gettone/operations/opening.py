@@ -29,6 +29,8 @@ _INBOUND_BY_USE = {
 
 _OPENING = frozenset({StartCall, ChargeEvent, RecordCall})
 _INBOUND = frozenset({call_type.value for call_type in CallType if call_type.inbound})
+# Services are rung on numbers of the organisation's; a user may be reached in other ways.
+_RUNG_ONLY = _INBOUND - {CallType.USER_IN.value}
 _CALL_TYPES = {call_type.value: call_type for call_type in CallType}
 
 
@@ -110,7 +112,7 @@ class Opening:
             return Refusal.INVALID_REQUEST
         if request.user and user is None:
             return Refusal.UNKNOWN_USER
-        if ours is None and not request.user:
+        if ours is None and (not request.user or call.call_type in _RUNG_ONLY):
             return Refusal.UNKNOWN_NUMBER
         call_type = _call_type(call.call_type, rung)
         if call_type is None:
