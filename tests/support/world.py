@@ -50,18 +50,29 @@ def _empty_file() -> bytes:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "empty.db"
         upgrade(f"sqlite:///{path}")
-        # What the write-ahead log holds belongs to the file.
-        engine = create_engine(f"sqlite:///{path}")
-        with engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        engine.dispose()
-        return path.read_bytes()
+        return _whole_file(path)
+
+
+def _whole_file(path: Path) -> bytes:
+    """Return the bytes of a SQLite database, with what its write-ahead log holds."""
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+    return path.read_bytes()
 
 
 def sqlite_url(folder: Path, name: str = "world.db") -> str:
     """Make an empty, migrated database in *folder*; much faster than migrating it."""
     path = Path(folder) / name
     path.write_bytes(_empty_file())
+    return f"sqlite:///{path}"
+
+
+def copy_of(url: str, folder: Path) -> str:
+    """Copy the SQLite database at *url*, which nobody is writing to, into *folder*."""
+    path = Path(folder) / "copy.db"
+    path.write_bytes(_whole_file(Path(url.removeprefix("sqlite:///"))))
     return f"sqlite:///{path}"
 
 
