@@ -23,12 +23,12 @@ from tests.api.world import Tokens, opened_api
 
 SERVE = """
 import sys
-from gettone import bootstrap
+from gettone.bootstrap import service
 from gettone.config import Settings
 from gettone.errors import GettoneError
 try:
     settings = Settings(database_url=sys.argv[1], bind=sys.argv[2])
-    bootstrap.serve(settings, ready=lambda address: print(address, flush=True))
+    service.serve(settings, ready=lambda address: print(address, flush=True))
 except GettoneError as error:
     sys.exit(str(error))
 """

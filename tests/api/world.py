@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from gettone import bootstrap
+from gettone.bootstrap import service
 from gettone.config import Settings
 from gettone.operations import directory, keys, numbers, rates, topups
 
@@ -79,7 +80,7 @@ def populate(url: str, now: datetime = NOW) -> Tokens:
 class Api:
     """A client of the application, in this process; requests go out one after the other."""
 
-    def __init__(self, gettone: bootstrap.Gettone, tokens: Tokens, clock: Clock, runner: asyncio.Runner) -> None:
+    def __init__(self, gettone: service.Gettone, tokens: Tokens, clock: Clock, runner: asyncio.Runner) -> None:
         self.gettone, self.tokens, self.clock, self._runner = gettone, tokens, clock, runner
         transport = httpx.ASGITransport(gettone.app)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://gettone")
@@ -119,7 +120,7 @@ class Api:
 def opened_api(url: str, tokens: Tokens, **others: Any) -> Iterator[Api]:
     clock = Clock()
     settings = Settings(database_url=url, **others)
-    with asyncio.Runner() as runner, bootstrap.open_gettone(settings, clock=clock) as gettone:
+    with asyncio.Runner() as runner, service.open_gettone(settings, clock=clock) as gettone:
         api = Api(gettone, tokens, clock, runner)
         try:
             yield api

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from gettone.api.auth import Authenticator
 from gettone.api.charging import Charge
@@ -14,11 +14,6 @@ from gettone.operations.keys import authenticate
 from gettone.operations.messages import QUOTA_SECONDS, StartCall
 from gettone.operations.office import Office
 from gettone.operations.quoting import Quote, Quoting
-
-
-def utc_now() -> datetime:
-    """The present instant."""
-    return datetime.now(UTC)
 
 
 @dataclass(slots=True)
@@ -33,8 +28,8 @@ class Services:
     quoting: Quoting
     catalogue: Catalogue
     unready: Callable[[], Sequence[str]]
-    metrics: Metrics = field(default_factory=Metrics)
-    clock: Callable[[], datetime] = utc_now
+    metrics: Metrics
+    clock: Callable[[], datetime]
     quota_seconds: int = QUOTA_SECONDS
     authenticator: Authenticator = field(init=False)
     _quoting_turn: threading.Lock = field(default_factory=threading.Lock)

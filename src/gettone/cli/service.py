@@ -22,12 +22,12 @@ def serve(
     """
     import msgspec
 
-    from gettone import bootstrap
+    from gettone.bootstrap import service
 
     wanted = settings()
     if bind:
         wanted = msgspec.structs.replace(wanted, bind=bind)
-    bootstrap.serve(wanted)
+    service.serve(wanted)
 
 
 def demo(
