@@ -81,6 +81,9 @@ def parse_e164(text: str) -> str:
     Spaces, hyphens, dots and parentheses after the plus sign are dropped. Raises :class:`NumberError` for anything
     but a plus sign and 6 to 15 digits that do not begin with 0.
     """
+    digits = text[1:]
+    if text[:1] == "+" and digits.isascii() and digits.isdigit() and _is_full(digits):
+        return digits
     shown = repr(text if len(text) <= 40 else text[:37] + "...")
     if not text.startswith("+"):
         # A plus sign that was not escaped in a web address arrives as a space.
@@ -88,7 +91,7 @@ def parse_e164(text: str) -> str:
         raise NumberError(
             f"number {shown} does not begin with '+': write the country code first, such as +390612345678{escape}"
         )
-    digits = text[1:].translate(_DROP_SEPARATORS)
+    digits = digits.translate(_DROP_SEPARATORS)
     if not (digits.isascii() and digits.isdigit()):
         raise NumberError(f"number {shown} has other signs than digits: write '+' and digits, such as +390612345678")
     if digits.startswith("0"):
@@ -99,6 +102,10 @@ def parse_e164(text: str) -> str:
             f"has {DIGITS_MIN} to {DIGITS_MAX}"
         )
     return digits
+
+
+def _is_full(digits: str) -> bool:
+    return DIGITS_MIN <= len(digits) <= DIGITS_MAX and digits[0] != "0"
 
 
 def number_key(digits: str) -> int:

@@ -231,8 +231,8 @@ class Batch:
             if opens(request):
                 if request.user:
                     users.append((request.org_id, request.user))
-                numbers.append((request.org_id, plain(request.called)))
-                if request.calling:
+                if not request.user or is_inbound(request):
+                    numbers.append((request.org_id, plain(request.called)))
                     numbers.append((request.org_id, plain(request.calling)))
         return users, numbers
 
