@@ -29,6 +29,7 @@ def needs(module: str):
 
 def command_words() -> dict[str, object]:
     import typer
+
     from gettone.cli import app
 
     def walk(command, path):

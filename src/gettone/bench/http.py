@@ -86,7 +86,7 @@ def _servers(folder: Path, sizes: Sizes) -> Iterator[tuple[Target, Target]]:
 @contextlib.contextmanager
 def _running(module: str, *arguments: str, settings: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     program = [sys.executable, "-m", module, *arguments]
-    process = subprocess.Popen(program, env=os.environ | settings, stdout=sys.stderr, start_new_session=True)  # noqa: S603 - our own program
+    process = subprocess.Popen(program, env=os.environ | settings, stdout=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own program
     try:
         yield process
     finally:

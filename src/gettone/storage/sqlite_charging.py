@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from gettone.domain.parties import Organisation, ServedNumber, User
-from gettone.domain.session import Call
+from gettone.domain.session import Call, CallState
 from gettone.errors import DatabaseBusy, InvariantBroken, StorageError
 from gettone.operations.ports import Account, CallKey, Changes, Deck, Loaded, RequestKey, StoredAnswer
 from gettone.storage.answers import Answers
@@ -56,6 +56,10 @@ WRITE_POOL = """INSERT INTO pool_use (org_id, pool_key, period, size_seconds, us
     size_seconds = excluded.size_seconds, used_seconds = excluded.used_seconds, held_seconds = excluded.held_seconds"""
 NEW_CALL = f"INSERT INTO call ({', '.join(CALL_COLUMNS)}) VALUES ({', '.join('?' * len(CALL_COLUMNS))})"
 WRITE_CALL = f"UPDATE call SET {', '.join(f'{c} = ?' for c in CALL_CHANGES)} WHERE org_id = ? AND session_id = ?"
+# A call that stays open keeps its state: even unchanged, writing it would redo its entry in the index of open calls.
+WRITE_OPEN_CALL = (
+    f"UPDATE call SET {', '.join(f'{column} = ?' for column in CALL_CHANGES[1:])} WHERE org_id = ? AND session_id = ?"
+)
 NEW_ENTRY = """INSERT INTO ledger_entry (org_id, entry_number, kind, reference, reason, posted_at)
     VALUES (?, ?, ?, ?, ?, ?)"""
 NEW_POSTING = """INSERT INTO ledger_posting (org_id, entry_number, line, account, lot_id, amount_micros)
@@ -219,7 +223,16 @@ class SqliteUnit:
         run(NEW_ANSWER, self._answers.add(changes.answers))
         recent = self._answers.recent
         run(NEW_CALL, [new_values(call, recent(key)) for key, call in changes.new_calls.items()])
-        run(WRITE_CALL, [changed_values(call, recent(key)) + key for key, call in changes.changed_calls.items()])
+        still_open: list[tuple[Any, ...]] = []
+        ended: list[tuple[Any, ...]] = []
+        for key, call in changes.changed_calls.items():
+            state, *values = changed_values(call, recent(key))
+            if call.state is CallState.OPEN:
+                still_open.append((*values, *key))
+            else:
+                ended.append((state, *values, *key))
+        run(WRITE_OPEN_CALL, still_open)
+        run(WRITE_CALL, ended)
         entries, postings = entry_rows(changes, now)
         run(NEW_ENTRY, entries)
         run(NEW_POSTING, postings)
