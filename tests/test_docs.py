@@ -1,7 +1,6 @@
 """The documentation is true: its links lead somewhere, its examples are read by Python, nothing public is missing."""
 
 import contextlib
-import importlib.util
 import re
 import socket
 import subprocess
@@ -18,13 +17,6 @@ ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 PAGES = pages(ROOT)
 BLOCKS = [block for page in PAGES for block in code_blocks(page)]
-
-
-def needs(module: str):
-    """Skip a test of documentation until what it documents exists."""
-    package = module.rpartition(".")[0]
-    exists = importlib.util.find_spec(package) and importlib.util.find_spec(module)
-    return pytest.mark.skipif(not exists, reason=f"{module} is not part of this version")
 
 
 def command_words() -> dict[str, object]:
@@ -78,7 +70,6 @@ def test_every_python_example_marked_run_runs(tmp_path):
             assert not done.returncode, f"{block.page}:{block.line}\n{done.stderr}"
 
 
-@needs("gettone.cli")
 def test_every_command_in_an_example_exists():
     known = command_words()
     unknown = []
@@ -94,7 +85,6 @@ def test_every_command_in_an_example_exists():
     assert not unknown
 
 
-@needs("gettone.cli")
 def test_the_command_line_reference_is_what_the_program_says():
     done = subprocess.run(
         [sys.executable, ROOT / "tools" / "make_docs.py", "--check"], capture_output=True, text=True, check=False
@@ -103,21 +93,18 @@ def test_the_command_line_reference_is_what_the_program_says():
     assert not done.returncode, done.stdout + done.stderr
 
 
-@needs("gettone.domain.refusals")
 def test_every_refusal_has_a_heading():
     from gettone.domain.refusals import Refusal
 
     assert not missing((refusal.value for refusal in Refusal), "refusals.md")
 
 
-@needs("gettone.config")
 def test_every_setting_has_a_heading():
     from gettone.config import Settings
 
     assert not missing((f"GETTONE_{name.upper()}" for name in Settings.__annotations__), "settings.md")
 
 
-@needs("gettone.cli")
 @pytest.mark.slow
 def test_every_route_has_a_heading(tmp_path):
     with served(tmp_path) as address:

@@ -275,7 +275,7 @@ class Batch:
         if not request.org_id and not opens(request):
             return refused(request, Refusal.INVALID_REQUEST, "org_id '': name the organisation that the start answered")
         if type(request) is StartCall and plain(request.called) in EMERGENCY_ANYWHERE:
-            return self._grant(request, request.requested_seconds, PayerKind.FREE)
+            return self._emergency_grant(request)
         return refused(request, Refusal.UNKNOWN_ORGANISATION)
 
     def _repeated(self, request: Request, call: Call) -> Answer | None:
@@ -491,15 +491,16 @@ class Batch:
             reason=None if granted else call.when_exhausted,
         )
 
-    def _grant(self, request: StartCall, seconds: int, kind: PayerKind) -> Grant:
+    def _emergency_grant(self, request: StartCall) -> Grant:
+        """Let an emergency call of nobody we know go on; nothing of it is kept."""
         return Grant(
             org_id=request.org_id,
             session_id=request.session_id,
             request_number=request.request_number,
-            granted_seconds=seconds,
+            granted_seconds=request.requested_seconds,
             final=False,
-            valid_seconds=seconds + self._grace_seconds,
-            payer=PAYER_NAMES[kind],
+            valid_seconds=request.requested_seconds + self._grace_seconds,
+            payer=PAYER_NAMES[PayerKind.FREE],
             currency="",
             held_micros=0,
         )

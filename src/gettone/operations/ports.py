@@ -56,7 +56,7 @@ class StoredAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Deck:
-    """A rate deck as stored: *content* is its canonical CSV."""
+    """A rate deck as stored, without its rows."""
 
     deck_id: str
     name: str
