@@ -4,7 +4,7 @@ BIN := .venv/bin
 # What `gettone demo` and `gettone bench` are given: make demo ARGS=--once
 ARGS ?=
 
-.PHONY: help demo test check bench lock build docs format run-env dev-env lint
+.PHONY: help demo test check bench lock build docs format run-env dev-env test-env lint
 
 help:
 	@echo 'make demo    a sample organisation, a day of calls played fast, then the running service (ARGS=--once: end instead)'
@@ -22,6 +22,9 @@ run-env:
 dev-env:
 	@tools/setup-venv dev
 
+test-env:
+	@tools/setup-venv test
+
 demo: run-env
 	$(BIN)/gettone demo $(ARGS)
 
@@ -37,7 +40,7 @@ check: lint
 	$(BIN)/python -m pytest -m 'not slow'
 
 # One run of pytest for everything, so that its summary is the last line.
-test: lint
+test: test-env lint
 	$(BIN)/python -m pytest
 
 format: dev-env
@@ -57,5 +60,6 @@ COMPILE = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3
 lock: dev-env
 	$(BIN)/python -m pip install --quiet uv
 	$(COMPILE) --extra dev --output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) --extra clients --constraint requirements-dev.lock --output-file requirements-clients.lock pyproject.toml
 	$(COMPILE) --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
 	echo hatchling | $(COMPILE) --constraint requirements-dev.lock --output-file requirements-build.lock -

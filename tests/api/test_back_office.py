@@ -14,7 +14,14 @@ NEW_ORGANISATION = {"org_id": "tailspin", "name": "Tailspin", "country": "IT", "
 
 # -- who may: every route of the description -------------------------------------------------------------------------
 
-PLACES = {"org_id": "contoso", "user": "anna", "number": ITS_NUMBER, "session_id": "one", "product": "MCOPSTN1"}
+PLACES = {
+    "org_id": "contoso",
+    "user": "anna",
+    "number": ITS_NUMBER,
+    "session_id": "one",
+    "product": "MCOPSTN1",
+    "subscription": "first MCOEV",
+}
 OPEN_TO_ALL = {"/healthz", "/readyz", "/metrics"}
 READABLE_BY_CHARGING = {"/v1/quote"}
 
@@ -111,24 +118,18 @@ def test_organisations_are_listed_in_pages(api):
     assert [one["org_id"] for one in own["items"]] == ["contoso"]
 
 
-def test_a_user_is_made_changed_licensed_and_removed(api):
+def test_a_user_is_made_changed_and_removed(api):
     users = f"{CONTOSO}/users"
     made = api.post(users, {"upn": "Dora@contoso.example", "user_id": "d/o", "number": "+12125550177"}, key="admin")
     place = f"{users}/d%2Fo"
-    changed = api.request("PATCH", place, json={"display_name": "Dora", "usage_location": "IT"})
-    put = api.request("PUT", f"{place}/products", json={"products": ["MCOPSTN1"]})
-    added = api.post(f"{place}/products", {"products": ["MCOPSTNC"]})
-    taken = api.request("DELETE", f"{place}/products/MCOPSTN1")
+    change = {"display_name": "Dora", "usage_location": "IT", "department": "Sales", "licences": ["mcoev"]}
+    changed = api.request("PATCH", place, json=change)
     removed = api.request("DELETE", place)
 
     assert made.status_code == 201
     assert (made.json()["upn"], made.json()["numbers"]) == ("dora@contoso.example", ["+12125550177"])
-    assert (changed.json()["display_name"], changed.json()["usage_location"]) == ("Dora", "IT")
-    assert [one.json()["products"] for one in (put, added, taken)] == [
-        ["MCOPSTN1"],
-        ["MCOPSTN1", "MCOPSTNC"],
-        ["MCOPSTNC"],
-    ]
+    assert (made.json()["account"], made.json()["version"], made.headers["etag"]) == ("person", 1, '"1"')
+    assert {**changed.json(), **change, "licences": ["MCOEV"], "version": 2} == changed.json()
     assert removed.status_code == 204
     problem(api.get(place), 404)
 
@@ -163,11 +164,40 @@ def test_numbers_are_assigned_listed_and_released(api):
     again = api.request("DELETE", place)
     imported = api.request("POST", f"{CONTOSO}/imports/numbers", content="number,user\n+12125550199,bert\n")
 
-    assert assigned.json() == {"number": "+12125550188", "use": "conference", "user_id": "", "label": "Bridge"}
+    assert assigned.json() == {
+        "number": "+12125550188",
+        "use": "conference",
+        "user_id": "",
+        "label": "Bridge",
+        "source": "plan",
+    }
     assert listed == [assigned.json()]
     assert released.status_code == 204
     problem(again, 404)
     assert imported.json()["created"] == 1
+
+
+def test_numbers_are_acquired_ring_somebody_and_then_nobody(api):
+    acquired = api.post(f"{CONTOSO}/numbers", {"numbers": ["+12125550155"], "source": "ported"}, key="admin")
+    place = f"{CONTOSO}/numbers/%2B12125550155"
+    rings = api.request("PUT", place, json={"user": "bert"}).json()
+    silent = api.post(f"{place}/unassign").json()
+
+    assert acquired.status_code == 201
+    assert [(one["use"], one["source"]) for one in acquired.json()["items"]] == [("unassigned", "ported")]
+    assert (rings["user_id"], rings["use"], rings["source"]) == ("bert", "user", "ported")
+    assert silent == acquired.json()["items"][0]
+
+
+def test_quotas_say_how_many_numbers_the_licences_allow(api):
+    quotas = api.get(f"{CONTOSO}/numbers/quotas", key="read").json()["items"]
+    told = problem(
+        api.post(f"{CONTOSO}/numbers", {"numbers": [f"+121255502{line:02}" for line in range(20)]}, key="admin"), 409
+    )
+
+    assert quotas[0] == {"kind": "user", "used": 1, "allowed": 15}
+    assert "15 of 15 numbers for users" in told["detail"]
+    assert len(api.get(f"{CONTOSO}/numbers").json()["items"]) == 1
 
 
 def test_a_number_of_another_organisation_is_a_conflict(api):

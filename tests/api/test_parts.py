@@ -254,6 +254,8 @@ def test_a_silent_call_is_settled_with_what_was_last_reported(api):
 
 def test_silent_calls_are_found_however_many_stretches_they_fill(api, monkeypatch):
     monkeypatch.setattr(supervision, "STRETCH", 7)
+    unguarded = {"guard": {"concurrent_calls": None}}
+    assert api.request("PATCH", "/v1/organisations/contoso/policies", json=unguarded).status_code == 200
     for number in range(20):
         api.start(f"s{number:02}", requested_seconds=1)
     api.clock.forward(hours=1)

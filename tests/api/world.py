@@ -12,7 +12,7 @@ import httpx
 from gettone import bootstrap
 from gettone.bootstrap import service
 from gettone.config import Settings
-from gettone.operations import directory, keys, numbers, rates, topups
+from gettone.operations import directory, keys, numbers, rates, subscriptions, topups
 
 NOW = datetime(2026, 5, 11, 9, 0, tzinfo=UTC)
 BRITISH = "+442071838750"
@@ -23,6 +23,8 @@ GB,,,0.0100,0.02,60/60
 US,,,0.0150,0,60/60
 GB,,sms,0.0600,0,
 """
+OWNED = {"MCOEV": 5, "MCOPSTN1": 4, "MCOPSTN2": 1, "MCOPSTNC": None}
+LICENCES = {"anna": "MCOEV MCOPSTN1 MCOPSTNC", "bert": "MCOEV MCOPSTN1", "carla": ""}
 
 
 class Clock:
@@ -49,18 +51,20 @@ class Tokens:
 
 
 def populate(url: str, now: datetime = NOW) -> Tokens:
-    """Fill the empty database at *url*: contoso with 20 USD, a calling plan and credits; fabrikam with nothing."""
+    """Fill the empty database at *url*: contoso with 20 USD, Calling Plans and credits; fabrikam with nothing."""
     settings = Settings(database_url=url)
     bootstrap.upgrade_database(settings)
     with bootstrap.opened_office(settings) as office:
         for org_id in ("contoso", "fabrikam"):
             directory.create_organisation(office, org_id=org_id, name=org_id, country="US", currency="USD", now=now)
-        for name, products in {"anna": "MCOPSTN1 MCOPSTNC", "bert": "MCOPSTN1", "carla": ""}.items():
+        for product, quantity in OWNED.items():
+            subscriptions.buy(office, "contoso", product, now, reference=f"first {product}", quantity=quantity)
+        for name, products in LICENCES.items():
             new = directory.NewUser(
                 upn=f"{name}@contoso.example", user_id=name, usage_location="US", products=tuple(products.split())
             )
             directory.create_user(office, "contoso", new, now)
-        numbers.assign_number(office, "contoso", ITS_NUMBER, user="anna")
+        numbers.assign_number(office, "contoso", ITS_NUMBER, now, user="anna")
         topups.add_funds(office, "contoso", 20_000_000, reference="first", now=now)
         rates.import_deck(office, DECK, now, currency="USD", effective_from=datetime(2026, 1, 1, tzinfo=UTC))
 

@@ -20,7 +20,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "benchmarks.md"
 IN_PROCESS = [name for name in NAMES if not name.startswith(("charge_postgres", "charge_http"))]
 POSTGRES = [name for name in NAMES if name.startswith("charge_postgres")]
 HTTP = [name for name in NAMES if name.startswith("charge_http")]
-WITHOUT_LIMIT = {name for name in NAMES if name.startswith("charge_growth")}
+WITHOUT_LIMIT = {name for name in NAMES if name.startswith(("charge_growth", "charge_licensed"))}
 
 
 def measured(capsys, tmp_path, *only: str) -> list[dict]:

@@ -14,9 +14,10 @@ from gettone.catalogue.sample_rates import sample_deck_csv
 from gettone.cli import app
 
 USERS = """upn,user_id,usage_location,products,number
-anna@example.test,anna,IT,MCOPSTN1 MCOPSTNC,+390612345678
-bruno@example.test,bruno,IT,MCOPSTN1,+390612345679
+anna@example.test,anna,IT,MCOEV MCOPSTN1 MCOPSTNC,+390612345678
+bruno@example.test,bruno,IT,MCOEV MCOPSTN1,+390612345679
 """
+OWNED = (("MCOEV", 5), ("MCOPSTN1", 4), ("MCOPSTN2", 1), ("MCOPSTNC",))
 
 
 class Gettone:
@@ -66,6 +67,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         gettone("db", "upgrade")
         gettone("rates", "import", "deck.csv")
         gettone("org", "create", "acme", "--country", "IT", "--currency", "USD")
+        for product in OWNED:
+            gettone("licences", "buy", "acme", *product, "--reference", f"first {product[0]}")
         gettone("users", "import", "acme", "users.csv")
         gettone("wallet", "credit", "acme", "50.00", "--reference", "begin")
     return folder

@@ -167,27 +167,31 @@ def test_organisations_are_made_changed_closed_and_opened(gettone):
     assert "nobody" in gettone.refuses("org", "show", "nobody")
 
 
-def test_users_are_made_changed_licensed_and_removed(gettone):
-    gettone("users", "create", "acme", "cleo@example.test", "--usage-location", "IT", "--product", "MCOPSTN1")
+def test_users_are_made_changed_and_removed(gettone):
+    gettone("users", "create", "acme", "cleo@example.test", "--usage-location", "IT", "--product", "MCOEV")
 
-    assert (
-        gettone.json("users", "change", "acme", "cleo@example.test", "--display-name", "Cleo")["display_name"] == "Cleo"
+    changed = gettone.json(
+        *("users", "change", "acme", "cleo@example.test", "--display-name", "Cleo", "--department", "Sales"),
     )
-    assert gettone.json("users", "products", "acme", "cleo@example.test", "--add", "MCOPSTNC")["products"] == [
-        "MCOPSTN1",
-        "MCOPSTNC",
-    ]
-    assert gettone.json("users", "products", "acme", "cleo@example.test", "--remove", "MCOPSTN1")["products"] == [
-        "MCOPSTNC"
-    ]
-    assert gettone.json("users", "products", "acme", "cleo@example.test", "--set", "")["products"] == []
-    assert "give one of them" in gettone.refuses("users", "products", "acme", "cleo@example.test", expect=2)
-    assert "MCOPSTN9" in gettone.refuses("users", "products", "acme", "anna", "--add", "MCOPSTN9", expect=2)
+    assert (changed["display_name"], changed["department"], changed["licences"]) == ("Cleo", "Sales", ["MCOEV"])
+    assert "MCOPSTN9" in gettone.refuses(
+        *("users", "create", "acme", "x@example.test", "--usage-location", "IT", "--product", "MCOPSTN9"), expect=2
+    )
     gettone("users", "remove", "acme", "cleo@example.test")
     assert [user["user_id"] for user in gettone.json("users", "list", "acme")] == ["anna", "bruno"]
     assert "cleo" in gettone.refuses("users", "show", "acme", "cleo@example.test")
     assert "+390612345678" in gettone("users", "show", "acme", "anna").stdout
     assert "bruno" in gettone("users", "list", "acme", "--search", "brun").stdout
+
+
+def test_the_account_of_a_voice_application_answers_its_number(gettone):
+    words = ("users", "create", "acme", "desk@example.test", "--usage-location", "IT", "--account", "resource")
+    gettone(*words, "--product", "PHONESYSTEM_VIRTUALUSER")
+
+    number = gettone.json("numbers", "assign", "acme", "+390612345670", "--user", "desk@example.test")
+
+    assert (number["use"], number["source"]) == ("auto_attendant", "plan")
+    assert "resource" in gettone("users", "show", "acme", "desk@example.test").stdout
 
 
 def test_everything_wrong_in_a_file_of_users_is_told_at_once(gettone):
@@ -214,6 +218,47 @@ def test_numbers_are_assigned_listed_imported_and_released(gettone):
     gettone("numbers", "release", "acme", "+18885550123")
     assert "+18885550123" not in gettone("numbers", "list", "acme").stdout
     assert "+18885550123" in gettone.refuses("numbers", "release", "acme", "+18885550123")
+
+
+def test_numbers_are_acquired_assigned_and_unassigned(gettone):
+    gettone("numbers", "acquire", "acme", "+390612345671", "+390612345672", "--source", "ported")
+    rings = gettone.json("numbers", "assign", "acme", "+390612345671", "--user", "bruno")
+    silent = gettone.json("numbers", "unassign", "acme", "+390612345671")
+
+    assert (rings["user_id"], rings["source"]) == ("bruno", "ported")
+    assert (silent["use"], silent["user_id"], silent["source"]) == ("unassigned", "", "ported")
+    assert "+390612345672  unassigned  -      ported" in gettone("numbers", "list", "acme").stdout
+
+
+def test_quotas_count_the_numbers_that_came_with_a_plan(gettone):
+    before = {quota["kind"]: quota for quota in gettone.json("numbers", "quotas", "acme")}
+    gettone("numbers", "acquire", "acme", "+390612345671")
+    gettone("numbers", "acquire", "acme", "+390612345672", "--source", "direct")
+    after = {quota["kind"]: quota for quota in gettone.json("numbers", "quotas", "acme")}
+
+    assert before["user"] == {"kind": "user", "used": 2, "allowed": 15}
+    assert (after["user"]["used"], after["toll"], after["toll_free"]["allowed"]) == (3, before["toll"], 5)
+    assert "15" in gettone("numbers", "quotas", "acme").stdout
+
+
+def test_a_number_beyond_the_quota_says_how_to_get_more(gettone):
+    gettone("numbers", "acquire", "acme", *(f"+3906123457{line:02}" for line in range(13)))
+
+    told = gettone.refuses("numbers", "acquire", "acme", "+390612345799")
+
+    assert "15 of 15 numbers for users" in told
+    assert "gettone licences buy acme MCOPSTN1 QUANTITY" in told
+
+
+def test_a_toll_free_number_without_credits_is_refused_with_what_to_set_up(gettone):
+    gettone("org", "create", "globex", "--country", "US", "--currency", "USD")
+    gettone("licences", "buy", "globex", "MCOMEETADV", 5)
+
+    told = gettone.refuses("numbers", "assign", "globex", "+18005550100", "--use", "conference")
+
+    assert "gettone licences buy globex MCOPSTNC" in told
+    gettone("licences", "buy", "globex", "MCOPSTNC")
+    gettone("numbers", "assign", "globex", "+18005550100", "--use", "conference")
 
 
 def test_money_is_added_once_for_each_reference(gettone):

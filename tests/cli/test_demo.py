@@ -13,15 +13,19 @@ import httpx
 import pytest
 from rich.console import Console
 
+from gettone import bootstrap
 from gettone.catalogue.numbering import number_plan
 from gettone.catalogue.sample_rates import sample_deck_csv
+from gettone.config import Settings
 from gettone.demo.day import DESTINATIONS, day_of_calls
 from gettone.demo.player import Board
-from gettone.demo.sample import PEOPLE
+from gettone.demo.sample import ORG_ID, PEOPLE, QUEUE_ACCOUNT, prepare
 from gettone.demo.view import live_view, log_line, report, sparkline
 from gettone.domain.deck import parse_deck
 from gettone.domain.numbers import Kind
 from gettone.domain.rates import compile_deck
+from gettone.operations.reports import pools as pools_of
+from gettone.operations.subscriptions import list_products
 
 
 def test_a_seed_gives_the_same_day_and_another_seed_another():
@@ -38,6 +42,30 @@ def test_a_day_has_a_lunch_dip_a_long_tail_and_somebody_calling_for_help():
     assert by_hour[10] > 20 * max(1, by_hour[3])
     assert lengths[-1] > 10 * lengths[len(lengths) // 2]
     assert {"112", "911", "999", "000"} & {call.called for call in calls}
+
+
+def test_a_day_has_conferences_that_dial_out_and_a_customer_line_that_puts_callers_through():
+    calls = day_of_calls(1)
+    organisers = {call.user for call in calls if call.call_type == "conf_out"}
+
+    assert {call.call_type for call in calls} == {"", "conf_out", "ucap_out"}
+    assert "hal.jarvis@gettone.example" in organisers
+    assert organisers <= {person.upn for person in PEOPLE if person.meets}
+    assert {call.user for call in calls if call.call_type == "ucap_out"} == {QUEUE_ACCOUNT}
+
+
+def test_the_sample_holds_licences_of_every_kind_and_some_are_left_over(empty):
+    settings = Settings(database_url="sqlite:///sample.db")
+    bootstrap.upgrade_database(settings)
+    now = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    with bootstrap.opened_office(settings) as office:
+        prepare(office, now)
+        counts = {one.sku: one for one in list_products(office, ORG_ID, now)}
+        pools = {pool.pool_key for pool in pools_of(office, ORG_ID, now)}
+
+    assert {"MCOPSTN1", "MCOPSTN2", "MCOPSTN5", "MCOPSTNC", "SPE_E5", "PHONESYSTEM_VIRTUALUSER"} <= counts.keys()
+    assert all(one.available > 0 for one in counts.values())
+    assert {"US/MCOPSTN1", "US/MCOPSTN2/domestic", "US/MCOPSTN2/international", "conference/MCOMEETADV"} <= pools
 
 
 def test_every_place_that_is_called_has_an_illustrative_price():

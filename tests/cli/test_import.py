@@ -36,8 +36,20 @@ def rejects(path):
 def test_a_file_of_each_format_is_charged_once_however_often_it_is_given(
     gettone, file, format_, records, charged, unanswered, rejected
 ):
-    gettone("users", "create", "acme", "gus@example.test", "--usage-location", "GB", "--product", "MCOPSTN_PAYG_1")
-    gettone("users", "products", "acme", "gus@example.test", "--add", "MCOPSTNC")
+    gettone("licences", "buy", "acme", "MCOPSTN_PAYG_1", "1", "--reference", "payg")
+    gettone(
+        "users",
+        "create",
+        "acme",
+        "gus@example.test",
+        "--usage-location",
+        "GB",
+        "--product",
+        "MCOEV",
+        "--product",
+        "MCOPSTN_PAYG_1",
+    )
+    gettone("licences", "assign", "acme", "gus@example.test", "MCOPSTNC")
     gettone("numbers", "assign", "acme", "+447700900123", "--user", "gus@example.test")
     words = ("calls", "import", FIXTURES / file, "--format", format_, "--org", "acme", "--rejects", "r.csv")
 
@@ -79,7 +91,7 @@ def test_rejected_records_stand_beside_the_file_with_line_reason_and_text(getton
 def test_when_everything_is_charged_no_rejects_file_is_left(gettone):
     Path("a.csv").write_text(HEADER + "r1,,bruno,,+442071838750,2026-03-02T09:30:05Z,60\n")
     gettone("calls", "import", "a.csv", "--format", "gettone", "--org", "acme")
-    gettone("users", "products", "acme", "bruno", "--add", "MCOPSTNC")
+    gettone("licences", "assign", "acme", "bruno", "MCOPSTNC")
 
     gettone("calls", "import", "a.csv", "--format", "gettone", "--org", "acme")
 

@@ -1,9 +1,12 @@
 """The contract of the back office is the same on SQLite and on PostgreSQL: every test here runs on both."""
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
 
+from gettone.operations.office import Office
+from gettone.storage.office import open_office
 from gettone.storage.upgrade import upgrade
 from tests.support import postgres
 from tests.support.emptied import Emptied, emptied_database
@@ -34,6 +37,13 @@ def url(request, tmp_path) -> str:
 
 
 @pytest.fixture
+def office(url) -> Iterator[Office]:
+    """The back office of an empty database, for tests of its rows by themselves."""
+    with contextlib.closing(open_office(url)) as made:
+        yield made
+
+
+@pytest.fixture
 def world(url) -> Iterator[World]:
     """An empty world."""
     with World(url) as made:
@@ -50,3 +60,19 @@ def contoso(world) -> World:
     world.number("contoso", "+14255550100", user="anna")
     world.fund("contoso", 10_000_000, reference="first")
     return world
+
+
+@pytest.fixture
+def bare(world):
+    """An organisation that owns nothing yet, with three users in the United States."""
+    world.organisation("contoso", owns={})
+    for name in ("anna", "ben", "carl"):
+        world.user("contoso", name)
+    return world
+
+
+@pytest.fixture
+def small(bare):
+    """The same with three of each licence of a plan, and credits."""
+    bare.own("contoso", {"MCOEV": 3, "MCOPSTN1": 3, "MCOPSTN2": 3, "MCOPSTNC": 1_000_000, "MCOMEETADV": 2})
+    return bare

@@ -13,7 +13,7 @@ def problems(refused) -> list[tuple[int, str]]:
 
 def test_thousands_of_users_are_made_at_once_and_counted_in_their_pool(world):
     world.organisation("contoso")
-    lines = [f"user{n:04d}@x,US,MCOPSTN1 MCOPSTNC,+1425555{n:04d}" for n in range(3000)]
+    lines = [f"user{n:04d}@x,US,MCOEV MCOPSTN1 MCOPSTNC,+1425555{n:04d}" for n in range(3000)]
 
     done = import_users(
         world.office, "contoso", "\n".join(["upn,usage_location,products,number", *lines]).encode(), world.now
@@ -27,7 +27,7 @@ def test_thousands_of_users_are_made_at_once_and_counted_in_their_pool(world):
 
 
 def test_the_same_file_again_changes_nothing(contoso):
-    data = b"upn,display_name,usage_location,products,number\nc@x,Carl,US,MCOPSTN1,+14255550111\nd@x,,,,\n"
+    data = b"upn,display_name,usage_location,products,number\nc@x,Carl,US,MCOPSTN1|MCOEV,+14255550111\nd@x,,,,\n"
     import_users(contoso.office, "contoso", data, contoso.now)
     before = {name: rows for name, rows in contoso.contents().items() if name != "wallet"}
 
@@ -38,12 +38,14 @@ def test_the_same_file_again_changes_nothing(contoso):
 
 
 def test_only_the_columns_of_the_file_change(contoso):
-    done = import_users(contoso.office, "contoso", b"user_id,products\nanna,\nben,MCOPSTN1;MCOPSTNC\n", contoso.now)
+    done = import_users(
+        contoso.office, "contoso", b"user_id,products\nanna,\nben,MCOPSTN1;MCOPSTNC;MCOEV\n", contoso.now
+    )
 
     assert done.changed == 2
     anna, ben = (directory.get_user(contoso.office, "contoso", ref) for ref in ("anna", "ben"))
-    assert (anna.products, anna.usage_location, anna.numbers) == ((), "US", ("+14255550100",))
-    assert ben.products == ("MCOPSTN1", "MCOPSTNC")
+    assert (anna.products, anna.usage_location, anna.numbers) == ((), "US", ())
+    assert ben.products == ("MCOEV", "MCOPSTN1", "MCOPSTNC")
     assert contoso.pools("contoso")["US/MCOPSTN1"].licences == 1
     assert contoso.findings() == []
 
@@ -59,9 +61,9 @@ def test_a_spreadsheet_with_byte_order_mark_and_semicolons_is_read(contoso):
 def test_every_bad_line_is_named_and_nothing_is_kept(contoso):
     before = contoso.contents()
     data = b"""user_id,upn,usage_location,products,number
-c,c@x,US,MCOPSTN1,+14255550111
+c,c@x,US,MCOEV MCOPSTN1,+14255550111
 d,d@x,XX,,
-e,e@x,,MCOPSTN1,
+e,e@x,,MCOEV MCOPSTN1,
 f,f@x,US,MCOPSTN9,
 g,c@x,US,,
 h,h@x,US,,12345
@@ -111,8 +113,8 @@ def test_a_file_that_is_no_list_of_users_says_so(contoso, data, complaint):
 def test_numbers_of_users_and_services_are_assigned_from_a_file(contoso):
     data = b"number,use,user,label\n+18005550100,conference,,Main bridge\n+14255550111,,ben@contoso.example,\n"
 
-    done = import_numbers(contoso.office, "contoso", data)
-    again = import_numbers(contoso.office, "contoso", data.replace(b"Main", b"New"))
+    done = import_numbers(contoso.office, "contoso", data, contoso.now)
+    again = import_numbers(contoso.office, "contoso", data.replace(b"Main", b"New"), contoso.now)
 
     assert (done.created, done.changed, done.unchanged) == (2, 0, 0)
     assert (again.created, again.changed, again.unchanged) == (0, 1, 1)
@@ -135,7 +137,7 @@ def test_every_bad_number_of_a_file_is_named(contoso):
 """
 
     with pytest.raises(InvalidFile) as refused:
-        import_numbers(contoso.office, "contoso", data)
+        import_numbers(contoso.office, "contoso", data, contoso.now)
 
     assert [problem.line for problem in refused.value.problems] == [2, 3, 4, 5, 7]
     assert "+14255550113" not in {one.number for one in numbers.list_numbers(contoso.office, "contoso").items}

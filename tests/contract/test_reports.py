@@ -8,7 +8,6 @@ from gettone.errors import InvalidInput, NotFound
 from gettone.operations import directory, lifecycle, reports
 from gettone.operations.messages import ChargeEvent, StartCall, StopCall
 from gettone.operations.office import CallFilter
-from tests.support.world import tables
 
 ITALY = "+390612345678"
 HOME = "+14255550123"
@@ -148,7 +147,7 @@ def test_a_question_about_calls_that_makes_no_sense_is_refused(contoso, wanted, 
 
 
 def test_one_call_tells_who_paid_for_which_seconds(contoso):
-    directory.set_products(contoso.office, "contoso", "anna", ["MCOPSTN5", "MCOPSTNC"], contoso.now)
+    directory.set_products(contoso.office, "contoso", "anna", ["MCOEV", "MCOPSTN5", "MCOPSTNC"], contoso.now)
     talk(contoso, "day", HOME, 119 * 60)
     talk(contoso, "both", HOME, 125)
 
@@ -209,7 +208,7 @@ def test_pools_tell_size_used_held_and_free_of_this_month(contoso):
     talk(contoso, "home", HOME, 90)
     talk(contoso, "running", HOME, 0, end=False)
 
-    [pool] = reports.pools(contoso.office, "contoso", contoso.now)
+    pool = contoso.pools("contoso")["US/MCOPSTN1"]
 
     assert (pool.area, pool.product, pool.period, pool.licences) == ("US", "MCOPSTN1", 202611, 1)
     assert (pool.size_seconds, pool.used_seconds, pool.held_seconds, pool.free_seconds) == (180_000, 120, 300, 179_580)
@@ -218,9 +217,9 @@ def test_pools_tell_size_used_held_and_free_of_this_month(contoso):
 def test_pools_of_a_past_month_keep_the_size_they_were_drawn_with(contoso):
     talk(contoso, "home", HOME, 90)
     contoso.now = datetime(2026, 12, 2, tzinfo=UTC)
-    directory.remove_products(contoso.office, "contoso", "anna", ["MCOPSTN1"], contoso.now)
+    directory.remove_products(contoso.office, "contoso", "anna", ["MCOPSTN1", "MCOPSTNC"], contoso.now)
 
-    [now] = reports.pools(contoso.office, "contoso", contoso.now)
+    now = contoso.pools("contoso")["US/MCOPSTN1"]
     [then] = reports.pools(contoso.office, "contoso", contoso.now, period=202611)
 
     assert (now.period, now.size_seconds, now.used_seconds) == (202612, 0, 0)
@@ -233,12 +232,26 @@ def test_a_month_that_is_none_is_refused(contoso, period):
         reports.pools(contoso.office, "contoso", contoso.now, period=period)
 
 
+def test_a_pool_with_two_counters_shows_both(contoso):
+    contoso.user("contoso", "gwen", location="GB", products=["MCOPSTN2"])
+
+    shown = {pool.pool_key: pool for pool in reports.pools(contoso.office, "contoso", contoso.now)}
+
+    domestic, abroad = shown["GB/MCOPSTN2/domestic"], shown["GB/MCOPSTN2/international"]
+    assert (domestic.area, domestic.product, domestic.counter) == ("GB", "MCOPSTN2", "domestic")
+    assert (domestic.capability, domestic.size_seconds) == ("MCOPSTN2", 3000 * 60)
+    assert (abroad.counter, abroad.licences, abroad.size_seconds) == ("international", 1, 600 * 60)
+    conference = shown["conference/MCOMEETADV"]
+    assert (conference.area, conference.product, conference.capability) == ("conference", "MCOMEETADV", "MCOMEETADD")
+
+
 def test_pools_follow_dated_allotments(contoso):
     before = datetime(2020, 5, 5, tzinfo=UTC)
     contoso.user("contoso", "gwen", location="GB", products=["MCOPSTN1"])
-    catalogue = tables().catalogue
 
     assert contoso.pools("contoso")["GB/MCOPSTN1"].size_seconds == 3000 * 60
-    assert lifecycle.resize_pools(contoso.office, catalogue, contoso.now) == 0
-    assert lifecycle.resize_pools(contoso.office, catalogue, before) == 1
+    assert lifecycle.resize_pools(contoso.office, contoso.now) == 0
+    assert lifecycle.resize_pools(contoso.office, before) == 1
     assert contoso.pools("contoso")["GB/MCOPSTN1"].size_seconds == 1200 * 60
+    # In May 2020 the minutes of conferences still grew with the licences that were assigned, and nobody has one.
+    assert contoso.pools("contoso")["conference/MCOMEETADV"].size_seconds == 0

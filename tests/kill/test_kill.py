@@ -1,5 +1,7 @@
 """kill -9 at random moments under load: what was acknowledged is there, once, and the books are in order.
 
+The load is that of licensed users whose calls meet every kind of limit; tallies are books like the others.
+
 Clients drive calls through a real ``gettone serve``. Whatever is not answered, because the process died or said that it
 was unavailable, they send again unchanged, as a switch does. After each restart every answer given since the one before
 is asked for again, with a sample of the older ones, and must be the same; at the end all of them are. By then all is
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +26,7 @@ from pathlib import Path
 import pytest
 
 from gettone.operations.keys import create_key
+from gettone.operations.policies import PolicyChanges, change_policies, change_user_policy
 from gettone.storage.office import open_office
 from tests.support.world import World, sqlite_url
 
@@ -32,6 +36,22 @@ BATCH = 6
 SAMPLE = 200
 DECK = "country,price,connection_charge,increments\nGB,0.0100,0.0200,60/60\nUS,0.0300,0,60/60\n"
 PATIENCE_SECONDS = 120
+
+USERS = {
+    "plan": (["MCOPSTN1", "MCOPSTNC"], "Sales"),
+    "payg": (["MCOPSTN_PAYG_1", "MCOPSTNC"], "Sales"),
+    "world": (["MCOPSTN2", "MCOPSTNC"], "Support"),
+    "own": (["SPE_E5_CALLINGMINUTES", "MCOPSTNC"], "Support"),
+}
+SPENDING_LIMIT = 3_000_000
+LIMITS = {
+    "rich": {"guard": {"concurrent_calls": 25}, "group_limits_micros": {"department/Sales": 8_000_000}},
+    "poor": {"guard": {"concurrent_calls": 15, "user_hour_micros": 4_000_000, "block_hours": 0}},
+}
+"""Low enough that each is met, and high enough that calls go on."""
+
+MET = ("too_many_calls", "spend_limit_reached", "group_spend_limit_reached", "international_spend_limit")
+"""Reasons for a refusal that the limits give, each of which is met within a few kills."""
 
 pytestmark = pytest.mark.slow
 
@@ -149,7 +169,7 @@ class Client(threading.Thread):
         session_id = f"{self.seed}-{self.begun}"
         org_id = self.random.choice(["rich", "rich", "poor"])
         self.calls[session_id] = {"org_id": org_id, "number": 0, "used": 0}
-        called, user = self.random.choice(["+442079460123", "+12125550123"]), self.random.choice(["plan", "payg"])
+        called, user = self.random.choice(["+442079460123", "+12125550123"]), self.random.choice(list(USERS))
         start = {"op": "start", "session_id": session_id, "org_id": org_id, "user": user, "called": called}
         return {**start, "requested_seconds": 3600}
 
@@ -188,9 +208,12 @@ def seeded(folder: Path) -> tuple[str, str]:
         world.deck(DECK)
         for org_id, micros in {"rich": 10**12, "poor": 30_000_000}.items():
             world.organisation(org_id)
-            world.user(org_id, "plan", "US", ["MCOPSTN1", "MCOPSTNC"])
-            world.user(org_id, "payg", "US", ["MCOPSTN_PAYG_1", "MCOPSTNC"])
+            for user, (products, department) in USERS.items():
+                world.user(org_id, user, "US", products, department=department)
             world.fund(org_id, micros, reference="first")
+            limits = PolicyChanges(**LIMITS[org_id])
+            change_policies(world.office, org_id, limits, world.now, "the test")
+            change_user_policy(world.office, org_id, "payg", world.now, "the test", limit_micros=SPENDING_LIMIT)
         office = open_office(url)
         token = create_key(office, scope="charging", now=world.now).token
         office.close()
@@ -245,6 +268,8 @@ def test_kill_9_loses_and_doubles_nothing(tmp_path):
     assert all(client.failure is None for client in clients)
     assert sum(client.insisted for client in clients) >= KILLS, "hardly a request was under way when the server died"
     check_the_books(url, everything)
+    met = Counter(answer.get("reason") for _, answer in everything)
+    assert all(met[reason] for reason in MET), met
     verified = subprocess.run(
         [Path(sys.executable).with_name("gettone"), "verify"], env=server.environment, capture_output=True, check=False
     )

@@ -1,25 +1,51 @@
 """A second opinion on charging, as plain as can be: minutes counted one by one, lots as rows of a list.
 
-It knows calls billed by the minute, from a pool and from credits, which is all that the random programs of
-`tests.properties.play` make. It shares no code with what it checks but the requests.
+It knows calls billed by the minute, from pools, from credits and by post-usage billing, and the limits on what they may
+cost, which is all that the random programs of `tests.properties.play` make. Nothing is counted along the way: what a
+limit is about is added up from all calls each time. It shares no code with what it checks but the requests.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from gettone.operations.messages import Request, SettleSilent, StartCall, StopCall, UpdateCall
+from gettone.operations.messages import RecordCall, Request, SettleSilent, StartCall, StopCall, UpdateCall
 
 GRACE_SECONDS = 60
 CONNECT = {"GB": 20_000, "US": 0}
 PER_MINUTE = {"GB": 10_000, "US": 30_000}
 NUMBERS = {"GB": "+442079460123", "US": "+12125550123"}
 COUNTRY = {number: country for country, number in NUMBERS.items()}
-USERS = {"payg": {"credits"}, "plan": {"pool", "credits"}, "only": {"pool"}}
-"""Who may draw on what for a call to the US; nobody has minutes for calls to GB."""
+ABROAD = {"GB"}
+"""Everybody is at home in the US."""
+
+CREDITS = {"payg", "plan", "world", "own"}
+"""Who holds the licence for credits."""
+
+POOLS = {
+    ("plan", "US"): "shared",
+    ("only", "US"): "shared",
+    ("own", "US"): "own",
+    ("world", "US"): "domestic",
+    ("world", "GB"): "international",
+}
+"""Whose calls whither draw on which minutes."""
+
+TWIN = {"domestic": "international", "international": "domestic"}
+USERS = ("only", "own", "payg", "plan", "world")
+ORGANISATION = ""
 
 
 def minutes(seconds: int) -> int:
     return -(-seconds // 60)
+
+
+def month(at: datetime) -> int:
+    return at.year * 100 + at.month
+
+
+def hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
 
 
 @dataclass
@@ -34,44 +60,84 @@ class Lot:
 
 @dataclass
 class Call:
-    """A call: *pool* and *credit* count the minutes that are found for it so far."""
+    """A call: *minutes* counts those that are found for it so far, by who pays them, in the order of *chain*."""
 
-    chain: set[str]
-    price: int
-    connect: int
-    pool_period: int
-    last_number: int
+    user: str
+    country: str
+    chain: list[str]
+    started_at: datetime
+    groups: list[str]
+    last_number: int = 0
     state: str = "open"
-    pool: int = 0
-    credit: int = 0
+    minutes: dict[str, int] = field(default_factory=dict)
     used: int = 0
     granted_to: int = 0
-    covered_to: int = 0
     holds: dict[str, int] = field(default_factory=dict)
     supervise_until: datetime | None = None
     billed: int = 0
     charged: int = 0
+    receivable: int = 0
     late: bool = False
+    committed_in: dict[datetime, int] = field(default_factory=dict)
     answers: dict[int, tuple[Request, tuple]] = field(default_factory=dict)
 
-    def cost(self, pool: int, credit: int) -> int:
-        if not credit or "credits" not in self.chain:
+    @property
+    def pool(self) -> str:
+        """The minutes that the call begins with, if any."""
+        return next((payer for payer in self.chain if payer not in {"credits", "post"}), "")
+
+    @property
+    def found(self) -> int:
+        return sum(self.minutes.values())
+
+    @property
+    def international(self) -> bool:
+        return self.country in ABROAD
+
+    @property
+    def subjects(self) -> list[str]:
+        """Whose spending it counts for."""
+        return [f"user/{self.user}", *self.groups, *([ORGANISATION] if self.international else [])]
+
+    def price(self, payer: str, count: int) -> int:
+        """Price of *count* minutes that *payer* pays; whoever opens the call pays for the connection."""
+        if not count or payer not in {"credits", "post"}:
             return 0
-        return credit * self.price + (0 if pool else self.connect)
+        opens = not any(self.minutes.get(before) for before in self.chain[: self.place(payer)])
+        return count * PER_MINUTE[self.country] + (CONNECT[self.country] if opens else 0)
+
+    def place(self, payer: str) -> int:
+        return self.chain.index(payer) if payer in self.chain else len(self.chain)
+
+    def cost(self, payer: str) -> int:
+        return self.price(payer, self.minutes.get(payer, 0))
+
+    @property
+    def may_cost(self) -> int:
+        """What it holds of credit, and what post-usage billing was promised."""
+        return self.cost("credits") + self.cost("post") if self.state == "open" else 0
 
 
 @dataclass
 class Organisation:
-    """An organisation's money and minutes."""
+    """An organisation's money, minutes and rules."""
 
     lots: list[Lot] = field(default_factory=list)
     owed: int = 0
     bought: int = 0
     expired: int = 0
-    licences: int = 1
-    pool_used: dict[int, int] = field(default_factory=dict)
-    pool_held: dict[int, int] = field(default_factory=dict)
+    post_usage: bool = False
+    size: dict[str, int] = field(default_factory=dict)
+    used: dict[tuple[str, int], int] = field(default_factory=dict)
+    held: dict[tuple[str, int], int] = field(default_factory=dict)
     calls: dict[str, Call] = field(default_factory=dict)
+    groups: dict[str, list[str]] = field(default_factory=dict)
+    limits: dict[str, int | None] = field(default_factory=dict)
+    user_limit: int | None = None
+    concurrent: int | None = 10
+    hour_limits: dict[str, int | None] = field(default_factory=dict)
+    block_hours: int = 24
+    blocked: dict[str, datetime] = field(default_factory=dict)
 
     def in_order(self) -> list[Lot]:
         return sorted(self.lots, key=lambda lot: (lot.expires_at, lot.reference))
@@ -79,9 +145,15 @@ class Organisation:
     def free(self, now: datetime) -> int:
         return sum(lot.remaining - lot.held for lot in self.lots if lot.expires_at > now)
 
-    def free_minutes(self, period: int) -> int:
-        size = self.licences * 120
-        return max(0, size - self.pool_used.get(period, 0) - self.pool_held.get(period, 0))
+    def free_minutes(self, pool: str, period: int) -> int:
+        twin = TWIN.get(pool)
+        if twin and self.used.get((twin, period), 0) >= self.size[twin]:
+            return 0
+        return max(0, self.size[pool] - self.used.get((pool, period), 0) - self.held.get((pool, period), 0))
+
+    def move(self, pool: str, period: int, *, held: int, used: int = 0) -> None:
+        self.held[pool, period] = self.held.get((pool, period), 0) + held
+        self.used[pool, period] = self.used.get((pool, period), 0) + used
 
     def take(self, amount: int, now: datetime) -> int:
         """Spend *amount* of free credit; return what was not there."""
@@ -94,6 +166,52 @@ class Organisation:
 
     def cover(self, now: datetime) -> None:
         self.owed = self.take(self.owed, now)
+
+    # -- limits --------------------------------------------------------------------------------------------------
+
+    def counted(self, subject: str, period: int) -> Iterator[Call]:
+        """Yield the calls that count for *subject*."""
+        for call in self.calls.values():
+            if call.state != "refused" and month(call.started_at) == period and subject in call.subjects:
+                yield call
+
+    def tally(self, subject: str, period: int) -> tuple[int, int, int]:
+        """Running calls, what they may cost, what the others have cost."""
+        calls = list(self.counted(subject, period))
+        running = [call for call in calls if call.state == "open"]
+        return len(running), sum(call.may_cost for call in running), sum(call.charged for call in calls)
+
+    def in_hour(self, subject: str, period: int, now: datetime) -> int:
+        """What international calls committed within the clock hour."""
+        calls = (call for call in self.counted(subject, period) if call.international)
+        return sum(call.committed_in.get(hour(now), 0) for call in calls)
+
+    def limit(self, subject: str) -> int | None:
+        """What *subject* may spend in a month."""
+        own = self.limits.get(subject)
+        return self.user_limit if own is None and subject.startswith("user/") else own
+
+    def left(self, call: Call, now: datetime) -> tuple[int, str, str] | None:
+        """What the tightest limit leaves of *call*, the reason that it gives, and whose it is."""
+        period = month(call.started_at)
+        found: list[tuple[int, str, str]] = []
+        for subject in [f"user/{call.user}", *call.groups]:
+            limit = self.limit(subject)
+            if limit is not None:
+                _, held, spent = self.tally(subject, period)
+                kind = "spend_limit_reached" if subject.startswith("user/") else "group_spend_limit_reached"
+                found.append((limit - held - spent, kind, subject))
+        for subject in [f"user/{call.user}", ORGANISATION] if call.international else []:
+            limit = self.hour_limits.get("organisation" if subject == ORGANISATION else "user")
+            if limit is not None:
+                found.append((limit - self.in_hour(subject, period, now), "international_spend_limit", subject))
+        return min(found, key=lambda one: one[0]) if found else None
+
+    def running(self, user: str, now: datetime) -> int:
+        """How many calls of *user* the guard sees: those that began before last month are forgotten."""
+        since = month(now - timedelta(days=32))
+        calls = (call for call in self.calls.values() if call.user == user and call.state == "open")
+        return sum(month(call.started_at) >= since for call in calls)
 
 
 class Model:
@@ -109,6 +227,8 @@ class Model:
         call = org.calls.get(request.session_id)
         if isinstance(request, SettleSilent):
             return self.supervise(org, call, now)
+        if isinstance(request, RecordCall):
+            return self.record(org, call, request, now)
         if call is not None and (known := self.known(request, call)) is not None:
             return known
         match request:
@@ -131,17 +251,32 @@ class Model:
         before, answer = call.answers[request.request_number]
         return answer if before == request else ("refused", "request_changed")
 
+    def opened(self, org: Organisation, request: StartCall | RecordCall, now: datetime) -> Call:
+        user, country = who(request), COUNTRY[request.called]
+        chain = [POOLS[user, country]] if (user, country) in POOLS else []
+        chain += ["credits"] if user in CREDITS else []
+        chain += ["post"] if org.post_usage else []
+        return Call(user, country, chain, now, list(org.groups[user]), request.request_number)
+
     def start(self, org: Organisation, request: StartCall, now: datetime) -> tuple:
-        country = COUNTRY[request.called]
-        chain = USERS[request.user] - ({"pool"} if country == "GB" else set())
-        price, connect = PER_MINUTE[country], CONNECT[country]
-        call = Call(chain, price, connect, now.year * 100 + now.month, request.request_number)
+        call = self.opened(org, request, now)
+        exhausted = "insufficient_credit" if call.user in CREDITS else "no_credits_licence"
+        call.state, reason = "refused", ""
+        if org.blocked.get(call.user, now) > now:
+            reason = "user_blocked"
+        elif not call.chain:
+            reason = exhausted
+        elif org.concurrent is not None and org.running(call.user, now) >= org.concurrent:
+            reason = "too_many_calls"
+        if not reason:
+            org.calls[request.session_id] = call
+            call.state = "open"
+            answer = self.grant(org, call, request.requested_seconds, now)
+            if call.found:
+                return answer
+            call.state, reason = "refused", answer[-1]
         org.calls[request.session_id] = call
-        self.extend(org, call, request.requested_seconds, now)
-        if not call.pool + call.credit:
-            call.state = "refused"
-            return ("refused", "insufficient_credit" if "credits" in chain else "no_credits_licence")
-        return self.grant(org, call, request.requested_seconds, now)
+        return ("refused", reason)
 
     def update(self, org: Organisation, call: Call | None, request: UpdateCall, now: datetime) -> tuple:
         if call is None:
@@ -164,8 +299,7 @@ class Model:
         if call.state == "silent":
             owed = self.settle_late(org, call, request.used_seconds, now)
         else:
-            owed = self.settle(org, call, request.used_seconds, now)
-            call.state = "ended"
+            owed = self.settle(org, call, request.used_seconds, now, "ended")
         return ("settled", call.billed, call.charged, owed)
 
     def supervise(self, org: Organisation, call: Call | None, now: datetime) -> tuple:
@@ -173,38 +307,69 @@ class Model:
             return ("refused", "unknown_session")
         if call.state != "open" or call.supervise_until > now:
             return ("refused", "session_ended")
-        owed = self.settle(org, call, call.used, now)
-        call.state = "silent"
+        owed = self.settle(org, call, call.used, now, "silent")
+        return ("settled", call.billed, call.charged, owed)
+
+    def record(self, org: Organisation, call: Call | None, request: RecordCall, now: datetime) -> tuple:
+        """Charge a call that was made, whatever forbids it; once."""
+        if call is not None:
+            return ("reconciled", call.charged)
+        call = self.opened(org, request, now)
+        if not call.chain:
+            return ("refused", "no_credits_licence")
+        org.calls[request.session_id] = call
+        owed = self.settle(org, call, request.used_seconds, now, "ended")
         return ("settled", call.billed, call.charged, owed)
 
     def grant(self, org: Organisation, call: Call, want_to: int, now: datetime) -> tuple:
-        more = self.extend(org, call, want_to, now)
-        to_second = min(want_to, 60 * (call.pool + call.credit))
+        """Find minutes; what is answered ends with why there are none, if so."""
+        limit = org.left(call, now)
+        before = call.may_cost
+        allowed = None if limit is None else max(0, limit[0]) + before
+        budget = max(0, org.free(now) - org.owed) + sum(call.holds.values())
+        more = self.extend(org, call, want_to, now, allowed)
+        by_limit = (
+            limit and not more and (call.chain[-1] == "post" or (call.chain[-1] == "credits" and allowed < budget))
+        )
+        reason = limit[1] if by_limit else "insufficient_credit" if call.user in CREDITS else "no_credits_licence"
+        self.commit(call, call.may_cost - before, now)
+        if by_limit and not call.found and reason == "international_spend_limit" and limit[2] and org.block_hours:
+            org.blocked[call.user] = now + timedelta(hours=org.block_hours)
+        to_second = min(want_to, 60 * call.found)
         call.granted_to = max(call.granted_to, to_second)
         left = max(0, call.granted_to - call.used)
         call.supervise_until = now + timedelta(seconds=left + GRACE_SECONDS)
         granted = max(0, to_second - call.used)
-        return ("granted", granted, to_second < want_to or not more, sum(call.holds.values()))
+        final = to_second < want_to or not more
+        return ("granted", granted, final, sum(call.holds.values()), "" if granted else reason)
 
-    def extend(self, org: Organisation, call: Call, want_to: int, now: datetime) -> bool:
+    def extend(self, org: Organisation, call: Call, want_to: int, now: datetime, allowed: int | None) -> bool:
         """Find minutes up to *want_to*, hold them, and say whether yet another second could be found."""
-        wanted = minutes(want_to)
-        budget = max(0, org.free(now) - org.owed) + sum(call.holds.values())
-        free = org.free_minutes(call.pool_period) if "pool" in call.chain and not call.credit else 0
-        taken = min(max(0, wanted - call.pool - call.credit), free)
-        call.pool += taken
-        org.pool_held[call.pool_period] = org.pool_held.get(call.pool_period, 0) + taken
-        while (
-            call.pool + call.credit < wanted
-            and "credits" in call.chain
-            and call.cost(call.pool, call.credit + 1) <= budget
-        ):
-            call.credit += 1
-        self.hold(org, call, call.cost(call.pool, call.credit), now)
-        # A call that has begun to be paid for past the second asked for goes on that long at least.
-        found = 60 * (call.pool + call.credit)
-        next_minute = free > taken or ("credits" in call.chain and call.cost(call.pool, call.credit + 1) <= budget)
-        return found > 0 and (found > want_to or next_minute)
+        wallet = max(0, org.free(now) - org.owed) + sum(call.holds.values())
+        wanted, more = minutes(want_to), False
+        for payer in call.chain:
+            if any(call.minutes.get(later) for later in call.chain[call.place(payer) + 1 :]):
+                continue
+            while not (more := call.found >= minutes(want_to + 1)) and self.another(org, call, payer, wallet, allowed):
+                if call.found == wanted:
+                    more = True
+                    break
+                call.minutes[payer] = call.minutes.get(payer, 0) + 1
+                if payer == call.pool:
+                    org.move(payer, month(call.started_at), held=1)
+            if more:
+                break
+        self.hold(org, call, call.cost("credits"), now)
+        return more
+
+    def another(self, org: Organisation, call: Call, payer: str, wallet: int, allowed: int | None) -> bool:
+        """Whether *payer* could pay one minute more."""
+        if payer == call.pool:
+            return org.free_minutes(payer, month(call.started_at)) > 0
+        price = call.price(payer, call.minutes.get(payer, 0) + 1)
+        if payer == "credits":
+            return price <= (wallet if allowed is None else min(wallet, allowed))
+        return allowed is None or price + call.cost("credits") <= allowed
 
     def hold(self, org: Organisation, call: Call, target: int, now: datetime) -> None:
         need = target - sum(call.holds.values())
@@ -217,15 +382,24 @@ class Model:
                 need -= taken
         assert need == 0
 
-    def settle(self, org: Organisation, call: Call, used: int, now: datetime) -> int:
-        talked = minutes(used)
-        if talked > call.pool + call.credit:
-            self.extend(org, call, used, now)
-        from_pool = min(talked, call.pool)
-        org.pool_held[call.pool_period] = org.pool_held.get(call.pool_period, 0) - call.pool
-        org.pool_used[call.pool_period] = org.pool_used.get(call.pool_period, 0) + from_pool
-        from_credit = talked - from_pool
-        due = charged = call.cost(from_pool, from_credit)
+    def commit(self, call: Call, micros: int, now: datetime) -> None:
+        """Count *micros* for the hour; what a call of an earlier hour gives back was not counted in this one."""
+        if micros > 0 or hour(call.started_at) == hour(now):
+            call.committed_in[hour(now)] = call.committed_in.get(hour(now), 0) + micros
+
+    def settle(self, org: Organisation, call: Call, used: int, now: datetime, state: str) -> int:
+        before, talked = call.may_cost, minutes(used)
+        if talked > call.found:
+            self.extend(org, call, used, now, None)
+        for payer in call.chain:
+            found = call.minutes.get(payer, 0)
+            call.minutes[payer] = kept = min(found, talked)
+            talked -= kept
+            if payer == call.pool:
+                org.move(payer, month(call.started_at), held=-found, used=kept)
+        # Usage that nothing covers is charged to credits, whoever holds the licence.
+        call.minutes["credits"] = call.minutes.get("credits", 0) + talked
+        due, post = call.cost("credits"), call.cost("post")
         for lot in org.in_order():
             held = call.holds.pop(lot.reference, 0)
             spent = min(due, held)
@@ -235,24 +409,42 @@ class Model:
         owed = org.take(due, now)
         org.owed += owed
         org.cover(now)
-        call.pool, call.credit, call.used = from_pool, from_credit, used
-        call.billed = 60 * (from_pool + (from_credit if "credits" in call.chain else 0))
-        call.charged = charged
+        call.state, call.used, call.billed = state, used, 60 * call.found
+        call.charged, call.receivable = call.cost("credits") + post, post
+        self.commit(call, call.charged - before, now)
         return owed
 
     def settle_late(self, org: Organisation, call: Call, used: int, now: datetime) -> int:
         """Charge the minutes that a stop adds to a call that supervision has settled."""
         call.late = True
-        before = call.pool + call.credit
-        more = minutes(used) - before
+        more = minutes(used) - call.found
         call.used = max(call.used, used)
-        if more <= 0 or "credits" not in call.chain:
+        if more <= 0:
             return 0
-        cost = call.cost(call.pool, call.credit + more) - call.cost(call.pool, call.credit)
-        call.credit += more
+        paid_by = next((payer for payer in reversed(call.chain) if call.minutes.get(payer)), call.chain[0])
+        payer = "post" if paid_by == "post" else "credits"
+        if payer == "credits" and "post" in call.chain:
+            # Credits pay only what they cover, where something else can pay.
+            costs = call.price(payer, call.minutes.get(payer, 0) + more) - call.cost(payer)
+            if payer not in call.chain or costs > org.free(now):
+                payer = "post"
+        before = call.cost(payer)
+        call.minutes[payer] = call.minutes.get(payer, 0) + more
+        cost = call.cost(payer) - before
         call.billed += 60 * more
         call.charged += cost
+        self.commit(call, cost, now)
+        if payer == "post":
+            call.receivable += cost
+            return 0
         owed = org.take(cost, now)
         org.owed += owed
         org.cover(now)
         return owed
+
+
+def who(request: StartCall | RecordCall) -> str:
+    """The user who calls, whether by id, by name or by number."""
+    if request.user:
+        return request.user.partition("@")[0]
+    return USERS[int(request.calling[-1])]

@@ -132,8 +132,9 @@ def test_the_answers_of_a_long_call_are_all_remembered(world):
 @pytest.mark.parametrize("seed", range(2))
 def test_batches_of_any_size_answer_as_one_request_at_a_time_does(tmp_path, seed):
     class OneByOne(Play):
-        def ask(self, requests):
-            return [answer for request in requests for answer in super(OneByOne, self).ask([request])]
+        def charge(self, asked):
+            for request in asked:
+                super().charge([request])
 
     with World(sqlite_url(tmp_path)) as world:
         OneByOne(world).run(long_program(seed, length=30))

@@ -1,7 +1,9 @@
 """Random mixes of calls, money, licences and time: every answer and every balance is what a plain model says.
 
 The seven invariants of the house are checked after every step: entries sum to zero, held is within posted, holds end
-once, lots add up to the ledger, burn order is one, a repeat gets the same answer, quotas are paid for.
+once, lots add up to the ledger, burn order is one, a repeat gets the same answer, quotas are paid for. So are those of
+the limits: no grant commits more than a limit allows, nobody has more calls at once than the guard allows, a tally is
+what the calls add up to, and when one counter of a plan is used up nothing more is drawn from the other.
 A failure of a long mix is named by its seed.
 """
 
@@ -26,11 +28,19 @@ def fresh_url(tmp_path_factory):
     return lambda: sqlite_url(folder, f"{next(numbers)}.db")
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(program=programs)
 def test_a_short_mix_comes_out_as_the_model_says(fresh_url, program):
     with World(fresh_url()) as world:
-        Play(world).run(program)
+        Play(world, organisations=1).run(program)
+
+
+@pytest.mark.slow
+@settings(max_examples=100)
+@given(program=programs)
+def test_any_short_mix_comes_out_as_the_model_says(fresh_url, program):
+    with World(fresh_url()) as world:
+        Play(world, organisations=1).run(program)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -40,7 +50,7 @@ def test_a_long_mix_comes_out_as_the_model_says(fresh_url, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1000, 1008))
+@pytest.mark.parametrize("seed", range(1000, 1006))
 def test_a_very_long_mix_comes_out_as_the_model_says(fresh_url, seed):
     with World(fresh_url()) as world:
         Play(world, organisations=3).run(long_program(seed, length=100))
@@ -94,6 +104,9 @@ class Insisting(Play):
     def agree(self, found, expected) -> bool:
         # A refusal that left no trace may have another reason when its batch was committed and is sent again: by then
         # later requests of the call are known.
+        # So may the charge of a record, which is then compared with itself.
+        if found[0] == "reconciled" and expected[0] == "settled":
+            return found[1] == expected[2]
         return found == expected or found[0] == expected[0] == "refused"
 
     def batch(self, ideas) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 SPANS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-FLAGS = {"final", "more", "duplicate", "open", "closed", "post-usage"}
+FLAGS = {"final", "more", "duplicate", "open", "closed", "post-usage", "no-post-usage", "exempt", "calling", "resource"}
 
 
 @dataclass(frozen=True)

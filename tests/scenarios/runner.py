@@ -4,9 +4,8 @@ With *repeat* every charging request is sent twice: the answer must be the same 
 """
 
 from collections.abc import Callable
-from datetime import timedelta
 
-from gettone.operations import directory
+from gettone.errors import GettoneError
 from gettone.operations.messages import (
     Answer,
     ChargeEvent,
@@ -21,18 +20,10 @@ from gettone.operations.messages import (
     StopCall,
     UpdateCall,
 )
+from tests.scenarios import back_office
+from tests.scenarios.back_office import CALLER, Found
 from tests.scenarios.language import Line, amount, instant, lines_of, seconds
 from tests.support.world import World
-
-PRODUCTS = {
-    "domestic": "MCOPSTN1",
-    "domestic-120": "MCOPSTN5",
-    "domestic-240": "MCOPSTN6",
-    "payg": "MCOPSTN_PAYG_1",
-    "credits": "MCOPSTNC",
-}
-CALLER = "caller"
-"""The user of the organisations that ``wallet`` makes: may call anywhere, paid from credits."""
 
 
 class Runner:
@@ -55,16 +46,34 @@ class Runner:
                 self.flush_batch()
             if line.command not in {"rate", "deck"}:
                 self.flush_deck()
-            if line.command in REQUESTS:
-                if self.batch is None:
-                    self.ask([line])
-                else:
-                    self.batch.append(line)
+            if line.command not in REQUESTS:
+                self.do(line)
+            elif self.batch is None:
+                self.ask([line])
             else:
-                COMMANDS[line.command][2](self, line)
+                self.batch.append(line)
         self.flush_batch()
         findings = self.world.findings()
         assert not findings, "\n".join(map(str, findings))
+
+    def do(self, line: Line) -> None:
+        """Do what is no charging request; with ``error`` it must be turned down and leave everything as it was."""
+        if not line.has("error"):
+            found = self.outcome(line)
+            self.compare(line, found or {}, found)
+            return
+        before = self.world.contents()
+        try:
+            self.outcome(line)
+        except GettoneError as error:
+            self.compare(line, {"error": error}, error)
+        else:
+            raise AssertionError(f"line {line.number}: {line.text}\n  was not refused")
+        assert self.world.contents() == before, f"line {line.number}: what was refused left something behind"
+
+    def outcome(self, line: Line) -> Found:
+        own = COMMANDS.get(line.command)
+        return own[2](self, line) if own else back_office.COMMANDS[line.command][2](self.world, line)
 
     # -- charging requests ---------------------------------------------------------------------------------------
 
@@ -147,21 +156,14 @@ class Runner:
         return ChargeEvent(request_number=number, event=event, units=units, **self.opening(line))
 
     def record(self, line: Line) -> Request:
-        used, live = seconds(line.get("used", "0s")), line.get("live")
-        return RecordCall(used_seconds=used, live_session_id=live, **self.opening(line))
+        used, live, call_type = seconds(line.get("used", "0s")), line.get("live"), line.get("type")
+        return RecordCall(used_seconds=used, live_session_id=live, call_type=call_type, **self.opening(line))
 
     def supervise(self, line: Line) -> Request:
         [session_id] = line.about
         return SettleSilent(session_id=session_id, org_id=self.org_of[session_id])
 
     # -- the world around ----------------------------------------------------------------------------------------
-
-    def clock(self, line: Line) -> None:
-        [when] = line.about
-        if when.startswith("+"):
-            self.world.now += timedelta(seconds=seconds(when[1:]))
-        else:
-            self.world.now = instant(when)
 
     def together(self, _line: Line) -> None:
         self.batch = []
@@ -190,112 +192,44 @@ class Runner:
             self.rates = []
             self.world.deck(csv, currency=self.deck["currency"], effective_from=instant(self.deck["from"]))
 
-    def organisation(self, line: Line) -> None:
-        self.world.organisation(
-            line.org,
-            country=line.get("country", "US"),
-            currency=line.get("currency", "USD"),
-            time_zone=line.get("zone", "UTC"),
-            post_usage=line.has("post-usage"),
-        )
-
-    def close(self, line: Line) -> None:
-        directory.close_organisation(self.world.office, line.org)
-
-    def wallet(self, line: Line) -> None:
-        _, value, currency = line.about
-        org_id = line.org
-        self.world.organisation(org_id, currency=currency)
-        self.world.user(org_id, CALLER, "US", [PRODUCTS["payg"], PRODUCTS["credits"]])
-        if amount(value):
-            self.put(org_id, value, line, "first")
-
-    def fund(self, line: Line) -> None:
-        org_id, value = line.org, line.about[1]
-        self.put(org_id, value, line, line.get("as", f"line {line.number}"))
-
-    def put(self, org_id: str, value: str, line: Line, reference: str) -> None:
-        expires = instant(line.get("expires")) if line.has("expires") else None
-        booked = self.world.fund(org_id, amount(value), reference=reference, expires_at=expires)
-        self.compare(line, {"covered": booked.covered_micros}, booked)
-
-    def adjust(self, line: Line) -> None:
-        org_id, value = line.org, line.about[1]
-        self.world.adjust(org_id, amount(value), reference=f"line {line.number}")
-
-    def user(self, line: Line) -> None:
-        _, name, location = line.about
-        products = [PRODUCTS[product] for product in line.get("with").split(",") if product not in {"", "-"}]
-        self.world.user(line.org, name, "" if location == "-" else location, products)
-
-    def licences(self, line: Line) -> None:
-        """Give a user other products."""
-        org_id, name = line.org, line.about[1]
-        products = [PRODUCTS[product] for product in line.get("with").split(",") if product not in {"", "-"}]
-        directory.set_products(self.world.office, org_id, name, products, self.world.now)
-
-    def serve(self, line: Line) -> None:
-        org_id, number = line.org, line.about[1]
-        self.world.number(org_id, number, user=line.get("for"), use=line.get("rings"))
-
-    def expire(self, line: Line) -> None:
-        lost = sum(expired.amount_micros for expired in self.world.expire())
-        self.compare(line, {"lost": lost}, lost)
-
     # -- what is there -------------------------------------------------------------------------------------------
 
-    def check(self, line: Line) -> None:
-        org_id = line.org
-        wallet, books = self.world.wallet(org_id), self.world.ledger(org_id)
-        found = {
-            "posted": wallet.posted_micros,
-            "held": wallet.held_micros,
-            "available": wallet.available_micros,
-            "overrun": wallet.overrun_micros,
-            "expired": wallet.expired_micros,
-            **{
-                account: books.get(account, 0)
-                for account in ("funding", "usage", "breakage", "receivable", "adjustment")
-            },
-        }
-        self.compare(line, found, wallet)
+    def quote(self, line: Line) -> Found:
+        """Ask what a call would cost; it must change nothing."""
+        org_id, called = line.org, line.about[1]
+        by, call_type, wants = line.get("by", CALLER), line.get("type"), seconds(line.get("wants", "300s"))
+        request = StartCall(
+            session_id="quote",
+            org_id=org_id,
+            called=called,
+            user=by,
+            call_type=call_type,
+            requested_seconds=wants,
+        )
+        before = self.world.contents()
+        found = self.world.quote(request)
+        assert self.world.contents() == before, f"line {line.number}: a quote changed something"
+        why = found.reason.value if found.reason else "none"
+        return {"lasts": found.affordable_seconds, "charged": found.charged_micros, "why": why}
 
-    def lot(self, line: Line) -> None:
-        org_id, reference = line.org, line.about[1]
-        lot = self.world.lots(org_id)[reference]
-        self.compare(line, {"remaining": lot.remaining_micros, "held": lot.held_micros}, lot)
-
-    def pool(self, line: Line) -> None:
-        org_id, key = line.org, line.about[1]
-        pool = self.world.pools(org_id, int(line.get("month", "0")) or None)[_pool_key(key)]
-        found = {"size": pool.size_seconds, "used": pool.used_seconds, "held": pool.held_seconds}
-        self.compare(line, found, pool)
-
-    def call(self, line: Line) -> None:
-        """Compare the record of a call; ``paid`` lists who paid which seconds."""
+    def call(self, line: Line) -> Found:
+        """Compare the record of a call; ``paid`` lists who paid which seconds, ``as`` under which codes."""
         [session_id] = line.about
         detail = self.world.call(self.org_of[session_id], session_id)
         paid = ",".join(f"{part.payer}:{part.from_second}-{part.from_second + part.seconds}" for part in detail.usage)
-        found = {
+        return {
             "state": detail.call.state,
             "was": detail.call.call_type,
+            "by": detail.call.user_id,
             "ended-by": detail.call.ended_by,
             "to": detail.call.country,
             "kind": detail.call.kind,
             "billed": detail.call.billed_seconds,
             "charged": detail.call.charged_micros,
             "paid": paid,
+            "pools": ",".join(part.pool_key for part in detail.usage if part.pool_key),
+            "as": ",".join(part.capability for part in detail.usage),
         }
-        self.compare(line, found, detail)
-
-    def verify(self, line: Line) -> None:
-        findings = self.world.findings()
-        assert not findings, f"line {line.number}:\n" + "\n".join(map(str, findings))
-
-
-def _pool_key(text: str) -> str:
-    area, _, product = text.partition("/")
-    return f"{area}/{PRODUCTS.get(product, product)}"
 
 
 def answer_says(answer: Answer) -> dict[str, object]:
@@ -327,41 +261,32 @@ REQUESTS: dict[str, tuple[int, str, Callable[[Runner, Line], Request]]] = {
     "update": (1, "of number used wants", Runner.update),
     "stop": (1, "of number used", Runner.stop),
     "event": (3, f"{_OPENING} event units", Runner.event),
-    "record": (3, f"{_OPENING} used live", Runner.record),
+    "record": (3, f"{_OPENING} type used live", Runner.record),
     "supervise": (1, "", Runner.supervise),
 }
-COMMANDS: dict[str, tuple[int, str, Callable[[Runner, Line], None]]] = {
-    "adjust": (2, "", Runner.adjust),
+COMMANDS: dict[str, tuple[int, str, Callable[[Runner, Line], Found]]] = {
     "call": (1, "", Runner.call),
-    "check": (1, "", Runner.check),
-    "clock": (1, "", Runner.clock),
-    "close": (1, "", Runner.close),
     "deck": (1, "currency", Runner.begin_deck),
-    "expire": (0, "", Runner.expire),
-    "fund": (2, "as expires", Runner.fund),
-    "licences": (2, "with", Runner.licences),
-    "lot": (2, "", Runner.lot),
-    "number": (2, "for rings", Runner.serve),
-    "org": (1, "country currency zone post-usage", Runner.organisation),
-    "pool": (2, "month", Runner.pool),
+    "quote": (2, "by type wants", Runner.quote),
     "rate": (3, "connect steps days hours zone minimum maximum rounding", Runner.rate),
     "together": (0, "", Runner.together),
-    "user": (3, "with", Runner.user),
-    "verify": (0, "", Runner.verify),
-    "wallet": (3, "expires", Runner.wallet),
 }
-WORDS = {name: about for name, (about, *_) in {**REQUESTS, **COMMANDS}.items()}
-INPUTS = {name: set(words.split()) for name, (_, words, _) in {**REQUESTS, **COMMANDS}.items()}
+_ALL = {**REQUESTS, **COMMANDS, **back_office.COMMANDS}
+WORDS = {name: about for name, (about, *_) in _ALL.items()}
+INPUTS = {name: set(words.split()) for name, (_, words, _) in _ALL.items()}
 
 AMOUNTS = {"posted", "available", "overrun", "expired", "usage", "breakage", "receivable", "adjustment", "remaining"}
-AMOUNTS |= {"funding", "charged", "connection", "overran", "holds", "covered", "lost"}
-SPANS = {"granted", "billed", "lasted", "reconciled", "valid", "size", "used"}
+AMOUNTS |= {"funding", "charged", "connection", "overran", "holds", "covered", "lost", "spent", "left"}
+SPANS = {"granted", "billed", "lasted", "lasts", "reconciled", "valid", "size", "used"}
+COUNTS = {"bought", "assigned", "calls", "changed", "count", "ended"}
 READ: dict[str, Callable[[str | None], object]] = {
     **{word: lambda text: amount(text or "") for word in AMOUNTS},
     **{word: lambda text: seconds(text or "") for word in SPANS},
+    **{word: lambda text: int(text or "") for word in COUNTS},
     # Credit of a wallet or lot, seconds of a pool.
     "held": lambda text: seconds(text) if text and text[-1].isalpha() else amount(text or ""),
-    "because": lambda text: Containing(text or ""),
+    **{word: lambda text: Containing(text or "") for word in ("because", "says", "error")},
+    "until": lambda text: instant(text or ""),
 }
 
 

@@ -19,8 +19,9 @@ from litestar.openapi.config import OpenAPIConfig
 from gettone.api import openapi
 from gettone.api.charging import ChargingRoutes, Receive, Scope, Send, is_charging
 from gettone.api.decoding import in_our_words
+from gettone.api.graph.app import GraphApp, is_graph
 from gettone.api.problems import MEDIA_TYPE, ApiError, FieldError, from_error, invalid, problem
-from gettone.api.routes import health, money, organisations, rates
+from gettone.api.routes import health, licences, money, organisations, policies, rates
 from gettone.api.routing import SLASH, guard
 from gettone.api.services import Services
 
@@ -32,6 +33,7 @@ BODY_BYTES_MAX = 64 * 1024 * 1024
 DOCUMENT = "openapi_document"
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Tell = Callable[[ApiError, Send], Awaitable[None]]
 
 
 def create_app(services: Services) -> App:
@@ -40,14 +42,23 @@ def create_app(services: Services) -> App:
         services.charge, services.authenticator, services.metrics, quota_seconds=services.quota_seconds
     )
     office = _office_app(services)
+    graph = GraphApp(services)
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await office(scope, receive, send)  # type: ignore[arg-type]  # Litestar has its own names for ASGI's types
+
+    office_measured = _measured(answer, _tell, services)
+    graph_measured = _measured(graph, graph.tell, services)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await office(scope, receive, send)  # type: ignore[arg-type]  # Litestar has its own names for ASGI's types
+            await answer(scope, receive, send)
         elif is_charging(scope["path"]):
             await charging(scope, receive, send)
+        elif is_graph(scope["path"]):
+            await graph_measured(scope, receive, send)
         else:
-            await _measured(office, services, scope, receive, send)
+            await office_measured(scope, receive, send)
 
     return app
 
@@ -56,7 +67,7 @@ def _office_app(services: Services, description: OpenAPIConfig | None = None) ->
     """The back office: everything that is not charging. With a *description* it can be described, and shows it too."""
     return Litestar(
         route_handlers=[
-            *(module.router(guards=[guard]) for module in (organisations, money, rates)),
+            *(module.router(guards=[guard]) for module in (organisations, licences, money, policies, rates)),
             health.router(),
             openapi_json,
         ],
@@ -79,28 +90,32 @@ def openapi_json(request: Request[Any, Any, State]) -> bytes:
     return document
 
 
-async def _measured(office: Litestar, services: Services, scope: Scope, receive: Receive, send: Send) -> None:
-    """Let the framework answer, and count what it answered."""
-    started, status = time.perf_counter(), 500
+def _measured(answer: App, tell: Tell, services: Services) -> App:
+    """Let *answer* do it, or *tell* what is wrong with the path, and count what was answered."""
 
-    async def watching(message: MutableMapping[str, Any]) -> None:
-        nonlocal status
-        if message["type"] == "http.response.start":
-            status = message["status"]
-        await send(message)
+    async def measured(scope: Scope, receive: Receive, send: Send) -> None:
+        started, status = time.perf_counter(), 500
 
-    path = _segments(scope.get("raw_path") or scope["path"].encode())
-    if path is None or b"%00" in scope["query_string"]:
-        told = invalid(
-            [FieldError("write it in UTF-8, percent-encoded, without control characters", "path")], status=400
+        async def watching(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        path = _segments(scope.get("raw_path") or scope["path"].encode())
+        if path is None or b"%00" in scope["query_string"]:
+            told = invalid(
+                [FieldError("write it in UTF-8, percent-encoded, without control characters", "path")], status=400
+            )
+            await tell(told, watching)
+        else:
+            scope["path"] = path
+            await answer(scope, receive, watching)
+        services.metrics.http(
+            scope["method"], scope.get("path_template") or "unmatched", status, time.perf_counter() - started
         )
-        await _tell(told, watching)
-    else:
-        scope["path"] = path
-        await office(scope, receive, watching)  # type: ignore[arg-type]  # as above
-    services.metrics.http(
-        scope["method"], scope.get("path_template") or "unmatched", status, time.perf_counter() - started
-    )
+
+    return measured
 
 
 def _segments(raw_path: bytes) -> str | None:

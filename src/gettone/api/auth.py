@@ -1,7 +1,8 @@
-"""Who is asking: bearer API keys (RFC 6750), looked up at most once in a few seconds.
+"""Who is asking: bearer API keys and access tokens (RFC 6750), looked up at most once in a few seconds.
 
 A key's answer is remembered for `REMEMBERED_SECONDS`, so that the charging path asks no database who a switch is. A key
-that is revoked stops working at most that much later, in every process. Unknown tokens are remembered no longer.
+that is revoked, or a token that expires, stops working at most that much later, in every process. Unknown tokens are
+remembered no longer.
 """
 
 import asyncio
@@ -50,7 +51,9 @@ class Authenticator:
                 task.add_done_callback(lambda _: self._asking.pop(header, None))
             found = await asyncio.shield(task)
         if found is None:
-            raise unauthorised("The API key is not known or was revoked.", 'error="invalid_token"')
+            raise unauthorised(
+                "The API key or access token is not known, was revoked, or has expired.", 'error="invalid_token"'
+            )
         return found
 
     async def _ask(self, header: bytes) -> Key | None:

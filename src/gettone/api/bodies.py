@@ -19,6 +19,7 @@ from gettone.operations.views import (
     CallView,
     EntryView,
     LotView,
+    OrganisationView,
     Page,
     PostingView,
     UsageView,
@@ -59,40 +60,6 @@ class OrganisationChange(_Input, frozen=True, kw_only=True):
     post_usage: bool | None = None
 
 
-class NewUserBody(_Input, frozen=True, kw_only=True):
-    """A user to make; without `user_id` one is given. `number` is E.164, one of the user's own."""
-
-    upn: str
-    user_id: str = ""
-    display_name: str = ""
-    usage_location: str = ""
-    products: tuple[str, ...] = ()
-    number: str = ""
-
-
-class UserChange(_Input, frozen=True, kw_only=True):
-    """What is given changes."""
-
-    upn: str | None = None
-    display_name: str | None = None
-    usage_location: str | None = None
-    products: tuple[str, ...] | None = None
-
-
-class Products(_Input, frozen=True, kw_only=True):
-    """Product codes, such as MCOPSTN1."""
-
-    products: tuple[str, ...]
-
-
-class Assignment(_Input, frozen=True, kw_only=True):
-    """Who or what a number rings: a user (id or user principal name), or a service."""
-
-    user: str = ""
-    use: str = ""
-    label: str = ""
-
-
 class Funds(_Input, frozen=True, kw_only=True):
     """Credit to add; without `expires_at` it lasts 12 months. `currency`, if given, must be the organisation's."""
 
@@ -131,6 +98,20 @@ class QuoteBody(_Input, frozen=True, kw_only=True):
 
 
 # -- out ---------------------------------------------------------------------------------------------------------------
+
+
+class Organisation(msgspec.Struct, frozen=True, kw_only=True):
+    """An organisation and its settings; its rules are at `/policies`."""
+
+    org_id: str
+    name: str
+    country: str
+    currency: str
+    time_zone: str
+    price_list: str
+    closed: bool
+    post_usage: bool
+    created_at: datetime
 
 
 class Lot(msgspec.Struct, frozen=True, kw_only=True):
@@ -294,6 +275,11 @@ def shown(kind: type[W], view: msgspec.Struct, currency: str, **others: object) 
 def shown_page(kind: type[W], page: Page[Any], currency: str) -> Page[W]:
     """Make a page of *kind* of a page of views."""
     return Page(tuple(shown(kind, view, currency) for view in page.items), page.next_cursor)
+
+
+def organisation(view: OrganisationView) -> Organisation:
+    """Show an organisation."""
+    return shown(Organisation, view, view.currency)
 
 
 def wallet(view: WalletView) -> Wallet:

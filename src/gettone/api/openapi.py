@@ -34,7 +34,7 @@ from gettone.domain.refusals import Refusal
 Schema = dict[str, Any]
 
 CSV = "text/csv"
-CSV_OPERATIONS = ("/imports/users", "/imports/numbers", "/rates/decks")
+CSV_OPERATIONS = ("/imports/users", "/imports/numbers", "/licences/import", "/rates/decks")
 """Where a CSV file is the body: ends of paths."""
 
 DESCRIPTION = """\
@@ -47,7 +47,7 @@ Errors are problem details (RFC 9457).
 
 _REF = "#/components/schemas/{name}"
 _TYPES = (Start, UpdateBody, StopBody, Event, BatchBody, Granted, SettledAnswer, RefusedAnswer, BatchAnswer, Problem)
-_PAGE_NAME = re.compile(rb"\bPage_(?:gettone\.[a-z.]+(?P<view>[A-Z]\w*?)|dict_str_str)_(?=\")")
+_PAGE_NAME = re.compile(rb"\bPage_(?:gettone\.[a-z_.]+(?P<view>[A-Z]\w*?)|dict_str_str)_(?=\")")
 _SESSION_ID = {
     "name": "session_id",
     "in": "path",

@@ -4,17 +4,20 @@
 the statuses their meaning, and 402, 403 and 404 are used as 3GPP TS 32.291 does for the same reasons.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
+from gettone.domain.licences import Violation
 from gettone.domain.money import MoneyError
 from gettone.domain.numbers import NumberError
 from gettone.domain.refusals import Refusal
 from gettone.errors import Conflict, GettoneError, InvalidFile, InvalidInput, InvariantBroken, NotFound, StorageError
 from gettone.operations.desk import DeskClosed, DeskFull
+from gettone.operations.licence_moves import LicencesRefused
 from gettone.operations.messages import Refused
 
 MEDIA_TYPE = "application/problem+json"
@@ -34,13 +37,25 @@ STATUS: Mapping[Refusal, int] = MappingProxyType(
         Refusal.ORGANISATION_CLOSED: 403,
         Refusal.UNKNOWN_USER: 404,
         Refusal.UNKNOWN_NUMBER: 404,
+        Refusal.USER_BLOCKED: 403,
+        Refusal.CALLER_BARRED: 403,
+        Refusal.NUMBER_BARRED: 403,
+        Refusal.DIAL_OUT_RESTRICTED: 403,
         Refusal.NOT_OFFERED: 403,
         Refusal.DESTINATION_BLOCKED: 403,
         Refusal.NO_USAGE_LOCATION: 403,
         Refusal.NO_CALLING_PLAN: 403,
+        Refusal.NO_CONFERENCING_LICENCE: 403,
+        Refusal.NO_RESOURCE_ACCOUNT_LICENCE: 403,
         Refusal.NO_RATE: 422,
         Refusal.NO_CREDITS_LICENCE: 403,
+        Refusal.CREDITS_NOT_SOLD: 403,
         Refusal.INSUFFICIENT_CREDIT: 402,
+        Refusal.TOO_MANY_CALLS: 403,
+        Refusal.NEW_DESTINATION_LIMIT: 403,
+        Refusal.INTERNATIONAL_SPEND_LIMIT: 403,
+        Refusal.SPEND_LIMIT_REACHED: 403,
+        Refusal.GROUP_SPEND_LIMIT_REACHED: 403,
         Refusal.UNAVAILABLE: 503,
     }
 )
@@ -56,8 +71,21 @@ class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
     line: int = 0
 
 
+class LicenceViolation(msgspec.Struct, frozen=True, kw_only=True):
+    """One reason against a change of a *user*'s licences: which rule (*kind*), which *product*, and what to do."""
+
+    kind: str
+    product: str
+    detail: str
+    remedy: str
+    user: str = ""
+
+
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is wrong (RFC 9457). *reason* and the call's names are there when a charging request was refused."""
+    """What is wrong (RFC 9457). *reason* and the call's names are there when a charging request was refused.
+
+    *violations* say why licences were not changed; *current* is what somebody else has changed meanwhile, as it is now.
+    """
 
     type: str
     title: str
@@ -68,6 +96,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     session_id: str = ""
     request_number: int | None = None
     errors: tuple[FieldError, ...] = ()
+    violations: tuple[LicenceViolation, ...] = ()
+    current: dict[str, Any] | None = None
 
 
 class ApiError(GettoneError):
@@ -105,6 +135,20 @@ def invalid(errors: Sequence[FieldError], *, status: int = 422) -> ApiError:
     return ApiError(problem(status, "invalid_request", detail, errors, title=Refusal.INVALID_REQUEST.sentence))
 
 
+def violations(found: Iterable[Violation], user: str = "") -> tuple[LicenceViolation, ...]:
+    """Show the reasons against a change of licences."""
+    return tuple(
+        LicenceViolation(kind=one.kind.value, product=one.product, detail=one.sentence, remedy=one.remedy, user=user)
+        for one in found
+    )
+
+
+def licences_refused(detail: str, found: Sequence[LicenceViolation]) -> ApiError:
+    """The error of licences that were not changed, with every reason."""
+    told = problem(409, "licences_refused", detail, title="The licences were not changed.")
+    return ApiError(msgspec.structs.replace(told, violations=tuple(found)))
+
+
 def refusal_problem(answer: Refused) -> Problem:
     """The problem that a refused single charging request is answered with."""
     return Problem(
@@ -133,6 +177,8 @@ def from_error(error: Exception) -> ApiError:
             )
         case MoneyError() | NumberError():
             return invalid([FieldError(str(error))])
+        case LicencesRefused():
+            return licences_refused(str(error), violations(error.violations))
         case NotFound():
             return ApiError(problem(404, "not_found", str(error)))
         case Conflict():

@@ -8,9 +8,7 @@ from datetime import datetime
 from gettone.api.auth import Authenticator
 from gettone.api.charging import Charge
 from gettone.api.metrics import Metrics
-from gettone.domain.entitlement import Catalogue
-from gettone.operations import directory
-from gettone.operations.keys import authenticate
+from gettone.operations import directory, tokens
 from gettone.operations.messages import QUOTA_SECONDS, StartCall
 from gettone.operations.office import Office
 from gettone.operations.quoting import Quote, Quoting
@@ -26,7 +24,6 @@ class Services:
     office: Office
     charge: Charge
     quoting: Quoting
-    catalogue: Catalogue
     unready: Callable[[], Sequence[str]]
     metrics: Metrics
     clock: Callable[[], datetime]
@@ -36,8 +33,8 @@ class Services:
     _currencies: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Ask the office about keys."""
-        self.authenticator = Authenticator(lambda token: authenticate(self.office, token))
+        """Ask the office about keys and access tokens."""
+        self.authenticator = Authenticator(lambda bearer: tokens.authenticate(self.office, bearer, self.clock()))
 
     def quote(self, request: StartCall) -> Quote:
         """Quote a call; one at a time."""

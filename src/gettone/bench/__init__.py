@@ -33,6 +33,8 @@ NAMES = (
     "charge_growth_orgs",
     "charge_growth_orgs_b100",
     "charge_growth_sessions",
+    "charge_licensed",
+    "charge_licensed_alike",
 )
 """Every benchmark, in the order in which they run."""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from gettone.bench.load import QUOTA_SECONDS, UPDATES
 from gettone.bench.measuring import NotMeasured
-from gettone.bench.world import PAID_BY_CREDITS, USER
+from gettone.bench.world import PAID_BY_CREDITS, user
 
 BATCH = 100
 _GIVE_UP_SECONDS = 20.0
@@ -48,7 +48,7 @@ def singles(target: Target, seed: int) -> Iterator[bytes]:
     """Requests of one call after the other, each a whole HTTP request."""
     for org_id, session_id in _calls(target, seed):
         start = b'{"org_id":"%b","session_id":"%b","user":"%b","called":"%b"}'
-        yield _post(target, b"/v1/calls", start % (org_id, session_id, USER.encode(), PAID_BY_CREDITS.encode()))
+        yield _post(target, b"/v1/calls", start % (org_id, session_id, user(0).encode(), PAID_BY_CREDITS.encode()))
         for number in range(1, UPDATES + 2):
             body = b'{"org_id":"%b","request_number":%d,"used_seconds":%d}' % (org_id, number, number * QUOTA_SECONDS)
             yield _post(target, b"/v1/calls/%b/%b" % (session_id, b"update" if number <= UPDATES else b"stop"), body)
@@ -60,7 +60,7 @@ def batches(target: Target, seed: int) -> Iterator[bytes]:
     while True:
         running = [next(calls) for _ in range(BATCH)]
         start = b'{"op":"start","org_id":"%b","session_id":"%b","user":"%b","called":"%b"}'
-        names = (USER.encode(), PAID_BY_CREDITS.encode())
+        names = (user(0).encode(), PAID_BY_CREDITS.encode())
         yield _batch(target, [start % (org_id, session_id, *names) for org_id, session_id in running])
         for number in range(1, UPDATES + 2):
             op = b"update" if number <= UPDATES else b"stop"

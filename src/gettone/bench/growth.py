@@ -55,6 +55,21 @@ def sessions(name: str, folder: Path, sizes: Sizes, *, batch: int) -> Result:
     return _compared(name, sizes, *sides)
 
 
+def licensed(name: str, folder: Path, sizes: Sizes, *, batch: int, alike: bool) -> Result:
+    """Organisations with many licensed users, limits and the fraud guard, against one user each and neither.
+
+    *alike*: there are as many organisations on both sides; else the small side is that of the core's benchmarks.
+    """
+    sides = []
+    few = sizes.licensed_organisations if alike else sizes.organisations
+    for side, count, users in (("small", few, 1), ("large", sizes.licensed_organisations, sizes.licensed_users)):
+        path = folder / f"{name}-{side}.db"
+        ids = world.make(f"sqlite:///{path}", count, users=users, guarded=users > 1)
+        load = Load(ids, open_calls=sizes.open_calls, users=users)
+        sides.append(Rounds(_open(path), load, sizes, batch))
+    return _compared(name, sizes, *sides)
+
+
 def _open(path: Path) -> Charging:
     return world.charging(SqliteCharging(str(path), turn=WriteTurn()))
 

@@ -100,7 +100,7 @@ def _written(path: Path, number: int, count: int) -> Path:
             line=0,
             record_id=f"{number}-{index}-{chosen.getrandbits(32):08x}",
             session_id=None,
-            user=world.USER,
+            user=world.user(0),
             calling="",
             called=f"+4420718{chosen.randrange(100_000):05d}",
             started_at=midnight + timedelta(seconds=chosen.randrange(86_400)),

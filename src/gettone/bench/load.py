@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gettone.bench.measuring import NotMeasured
-from gettone.bench.world import PAID_BY_CREDITS, USER, copied_id
+from gettone.bench.world import PAID_BY_CREDITS, copied_id, user
 from gettone.operations.messages import Answer, Refused, Request, StartCall, StopCall, UpdateCall
 
 UPDATES = 3
@@ -29,12 +29,19 @@ class Load:
     """A number of calls in progress; whenever one stops, another starts."""
 
     def __init__(
-        self, organisations: Sequence[str], *, open_calls: int, called: str = PAID_BY_CREDITS, seed: int = 1
+        self,
+        organisations: Sequence[str],
+        *,
+        open_calls: int,
+        called: str = PAID_BY_CREDITS,
+        users: int = 1,
+        seed: int = 1,
     ) -> None:
-        """Keep *open_calls* going, from users of *organisations* taken at random."""
+        """Keep *open_calls* going, from any of the *users* of each of *organisations*, taken at random."""
         self._organisations = organisations
         self._open_calls = open_calls
         self._called = called
+        self._users = users
         self._random = random.Random(seed)  # noqa: S311 - a load that can be repeated, no secret
         self._running: list[_Running] = []
 
@@ -70,9 +77,10 @@ class Load:
         org_id = self._random.choice(self._organisations)
         while org_id in taken:
             org_id = self._random.choice(self._organisations)
+        caller = user(self._random.randrange(self._users) if self._users > 1 else 0)
         call = _Running(f"{self._random.getrandbits(64):016x}", org_id)
         self._running.append(call)
-        return StartCall(session_id=call.session_id, org_id=org_id, user=USER, called=self._called)
+        return StartCall(session_id=call.session_id, org_id=org_id, user=caller, called=self._called)
 
     def _advanced(self, place: int) -> Request:
         """The next request of a running call."""

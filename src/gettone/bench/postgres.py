@@ -19,7 +19,7 @@ from gettone.storage.postgres_charging import (
     CALLS,
     LOTS,
     POOLS,
-    RATES_VERSION,
+    VERSIONS,
     WALLETS,
     PostgresCharging,
     PostgresUnit,
@@ -75,7 +75,7 @@ class _RecordingUnit(PostgresUnit):
             (LOTS, [orgs]),
             (POOLS, [orgs, first_period, orgs]),
             (CALLS, [[org for org, _ in calls], [session for _, session in calls]]),
-            (RATES_VERSION, []),
+            (VERSIONS, []),
         ]
         return super().load(org_ids, calls, first_period)
 

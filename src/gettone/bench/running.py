@@ -81,6 +81,8 @@ BENCHMARKS = (
     _in_folder("charge_growth_orgs", _organisations_apart),
     _in_folder("charge_growth_orgs_b100", partial(growth.organisations, batch=100, apart=False)),
     _in_folder("charge_growth_sessions", partial(growth.sessions, batch=100)),
+    _in_folder("charge_licensed", partial(growth.licensed, batch=100, alike=False)),
+    _in_folder("charge_licensed_alike", partial(growth.licensed, batch=100, alike=True)),
 )
 
 

@@ -21,6 +21,8 @@ class Sizes:
     growth_organisations: int = 100_000
     growth_open_calls: int = 10_000
     growth_sessions: int = 1_000_000
+    licensed_organisations: int = 1000
+    licensed_users: int = 100
 
 
 FULL = Sizes()
@@ -39,4 +41,6 @@ TINY = Sizes(
     growth_organisations=30,
     growth_open_calls=20,
     growth_sessions=400,
+    licensed_organisations=6,
+    licensed_users=3,
 )

@@ -1,4 +1,4 @@
-"""The organisations that benchmarks charge, put into a database in bulk: each with a wallet, a pool and a user.
+"""The organisations that benchmarks charge, put into a database in bulk: each with a wallet, a pool and its users.
 
 The same statements fill SQLite and PostgreSQL; the database makes the rows itself, so a hundred thousand organisations
 take a moment. Opening balances have no ledger entries: these databases are for measuring, not for `gettone verify`.
@@ -12,32 +12,43 @@ from sqlalchemy import BigInteger, Connection, Table, Text, cast, insert, litera
 
 from gettone.catalogue.numbering import emergency_numbers, number_plan
 from gettone.catalogue.sample_rates import sample_deck_csv
-from gettone.catalogue.tables import catalogue
+from gettone.domain.policies import Guard, Policies
 from gettone.operations.charging import Charging
 from gettone.operations.opening import Tables
+from gettone.operations.policies import text_of
 from gettone.operations.ports import ChargingStore
 from gettone.storage import schema
 from gettone.storage.engine import open_database
 from gettone.storage.rows import microseconds
 from gettone.storage.upgrade import upgrade
 
-USER = "user"
+DEPARTMENTS = 10
 PAID_BY_CREDITS = "+442071838750"
 PAID_BY_POOL = "+12125550123"
 
 _MONEY_MICROS = 10**15
 _POOL_SECONDS = 10**12
+UNGUARDED = Guard(concurrent_calls=None, user_hour_micros=None, organisation_hour_micros=None, new_premium_per_day=None)
 # Odd, so that it maps the numbers below 2**32 one to one onto themselves, far apart from each other.
 _SCATTER = 2_654_435_761
 
 
-def make(url: str, organisations: int) -> list[str]:
-    """Make a database at *url* with the newest schema and so many organisations; returns their ids."""
+def user(number: int) -> str:
+    """The id of a user; each organisation has those from 0 up."""
+    return f"user{number}"
+
+
+def make(url: str, organisations: int, *, users: int = 1, guarded: bool = False) -> list[str]:
+    """Make a database at *url* with the newest schema and so many organisations of *users* each; returns their ids.
+
+    Users are licensed and belong to departments; *guarded* organisations have the fraud guard as shipped and spending
+    limits, which no call of a benchmark reaches, others have neither.
+    """
     upgrade(url)
     database = open_database(url)
     try:
         with database.writing() as connection:
-            _organisations(connection, organisations)
+            _organisations(connection, organisations, users, guarded=guarded)
             _deck(connection)
     finally:
         database.close()
@@ -47,7 +58,7 @@ def make(url: str, organisations: int) -> list[str]:
 
 def charging(store: ChargingStore) -> Charging:
     """Charge over *store* with the shipped tables and the real clock."""
-    return Charging(store, Tables(number_plan(), emergency_numbers(), catalogue()), clock=lambda: datetime.now(UTC))
+    return Charging(store, Tables(number_plan(), emergency_numbers()), clock=lambda: datetime.now(UTC))
 
 
 def multiply_open_calls(url: str, copies: int) -> None:
@@ -67,6 +78,8 @@ def multiply_open_calls(url: str, copies: int) -> None:
             connection.execute(insert(call).from_select([column.name for column in call.c], copied))
             for table in (schema.wallet, schema.lot):
                 connection.execute(update(table).values(held_micros=table.c.held_micros * copies))
+            counted = {name: schema.tally.c[name] * copies for name in ("open_calls", "held_micros")}
+            connection.execute(update(schema.tally).values(counted))
     finally:
         database.close()
     settle(url)
@@ -88,18 +101,34 @@ def settle(url: str) -> None:
         database.close()
 
 
-def _organisations(connection: Connection, count: int) -> None:
+def _organisations(connection: Connection, count: int, users: int, *, guarded: bool) -> None:
     now = datetime.now(UTC)
     bought = {"purchased_at": microseconds(now), "expires_at": microseconds(now + timedelta(days=365))}
     money = {"amount_micros": _MONEY_MICROS, "remaining_micros": _MONEY_MICROS}
     place = {"country": "US", "currency": "USD", "time_zone": "UTC", "price_list": "standard"}
-    products = " ".join(sorted(("MCOPSTN1", "MCOPSTNC")))
+    licences = " ".join(sorted(("MCOEV", "MCOPSTN1", "MCOPSTNC")))
+    policies = Policies(user_limit_micros=_MONEY_MICROS) if guarded else Policies(guard=UNGUARDED)
+    place["policies"] = text_of(policies)
     _fill(connection, schema.organisation, count, name="An organisation", created_at=0, **place)
     _fill(connection, schema.wallet, count, currency="USD", posted_micros=_MONEY_MICROS)
     _fill(connection, schema.lot, count, lot_id="lot", source="manual", **bought, **money)
-    _fill(connection, schema.pool, count, pool_key="US/MCOPSTN1", licences=1, size_seconds=_POOL_SECONDS)
-    who = {"user_id": USER, "upn": "user@example.org", "usage_location": "US", "products": products}
-    _fill(connection, schema.subscriber, count, created_at=0, **who)
+    _fill(connection, schema.pool, count, pool_key="US/MCOPSTN1", licences=users, size_seconds=_POOL_SECONDS)
+    _users(connection, count, users, {"usage_location": "US", "licences": licences, "created_at": 0})
+
+
+def _users(connection: Connection, organisations: int, users: int, values: dict[str, object]) -> None:
+    """Put *users* users into each organisation, in departments of equal size."""
+    series = _series(organisations * users)
+    of_organisation = series.c.i // users
+    number = cast(series.c.i % users, Text)
+    columns = {
+        "org_id": literal("org", Text) + cast(of_organisation, Text),
+        "user_id": literal("user", Text) + number,
+        "upn": literal("user", Text) + number + literal("@example.org", Text),
+        "department": literal("department ", Text) + cast(series.c.i % DEPARTMENTS, Text),
+        **{name: literal(value, schema.subscriber.c[name].type) for name, value in values.items()},
+    }
+    connection.execute(insert(schema.subscriber).from_select(list(columns), select(*columns.values())))
 
 
 def _fill(connection: Connection, table: Table, count: int, **values: object) -> None:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gettone.catalogue.numbering import emergency_numbers, number_plan
-from gettone.catalogue.tables import catalogue
 from gettone.config import Settings
 from gettone.operations.charging import Charging
 from gettone.operations.office import Office
@@ -38,7 +37,7 @@ def utc_now() -> datetime:
 
 def shipped_tables() -> Tables:
     """The tables that decisions read, as shipped."""
-    return Tables(number_plan(), emergency_numbers(), catalogue())
+    return Tables(number_plan(), emergency_numbers())
 
 
 def open_store(url: str) -> ChargingStore:

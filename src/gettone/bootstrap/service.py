@@ -22,6 +22,7 @@ from gettone.bootstrap import Clock, open_store, shipped_tables, utc_now
 from gettone.config import Settings
 from gettone.errors import GettoneError
 from gettone.jobs.runner import Job, Jobs, Supervision
+from gettone.operations.blocks import end_blocks
 from gettone.operations.desk import ChargingDesk
 from gettone.operations.lifecycle import expire_lots, resize_pools
 from gettone.operations.office import Office
@@ -36,6 +37,7 @@ from gettone.storage.upgrade import CURRENT, check, require_current, upgrade
 logger = logging.getLogger(__name__)
 
 SUPERVISION_EVERY = timedelta(seconds=5)
+BLOCKS_EVERY = timedelta(minutes=1)
 EXPIRY_EVERY = timedelta(minutes=5)
 RESIZING_EVERY = timedelta(hours=1)
 
@@ -84,13 +86,12 @@ def open_gettone(settings: Settings, *, clock: Clock = utc_now) -> Iterator[Gett
             office=office,
             charge=desks.charge,
             quoting=quoting,
-            catalogue=tables.catalogue,
             unready=partial(_unready, url, desks),
             metrics=metrics,
             clock=clock,
             quota_seconds=settings.quota_seconds,
         )
-        jobs = Jobs(_jobs(office, tables, desks, open_calls, metrics), clock=clock, tally=metrics)
+        jobs = Jobs(_jobs(office, desks, open_calls, metrics), clock=clock, tally=metrics)
         stack.callback(jobs.close)
         yield Gettone(services, desks, jobs)
 
@@ -142,7 +143,7 @@ def _unready(url: str, desks: Desks) -> list[str]:
     return problems if schema.state == CURRENT else [*problems, schema.detail]
 
 
-def _jobs(office: Office, tables: Tables, desks: Desks, open_calls: OpenCalls, metrics: Metrics) -> list[Job]:
+def _jobs(office: Office, desks: Desks, open_calls: OpenCalls, metrics: Metrics) -> list[Job]:
     def count_open_calls(_now: datetime) -> int:
         metrics.open_calls.set(open_calls.open_calls())
         return 0
@@ -150,6 +151,7 @@ def _jobs(office: Office, tables: Tables, desks: Desks, open_calls: OpenCalls, m
     return [
         Job("supervision", SUPERVISION_EVERY, Supervision(open_calls, desks.charge_and_wait)),
         Job("open_calls", SUPERVISION_EVERY, count_open_calls),
+        Job("ended_blocks", BLOCKS_EVERY, lambda now: end_blocks(office, now)),
         Job("expiry", EXPIRY_EVERY, lambda now: sum(1 for _ in expire_lots(office, now))),
-        Job("pool_sizes", RESIZING_EVERY, lambda now: resize_pools(office, tables.catalogue, now)),
+        Job("pool_sizes", RESIZING_EVERY, lambda now: resize_pools(office, now)),
     ]

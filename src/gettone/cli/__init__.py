@@ -10,7 +10,22 @@ from typing import Annotated
 
 import typer
 
-from gettone.cli import calls, database, directory, keys, money, quote, rates, service, users
+from gettone.cli import (
+    calls,
+    catalogue,
+    database,
+    directory,
+    keys,
+    licence_files,
+    licences,
+    money,
+    numbers,
+    policies,
+    quote,
+    rates,
+    service,
+    users,
+)
 from gettone.cli.base import Root, new_group
 
 __all__ = ["app", "main"]
@@ -47,10 +62,14 @@ def _root(
 service.add_to(app)
 database.add_to(app)
 app.add_typer(rates.app, name="rates")
+app.add_typer(catalogue.app, name="catalogue")
 quote.add_to(app)
 app.add_typer(directory.app, name="org")
 app.add_typer(users.app, name="users")
-app.add_typer(users.numbers, name="numbers")
+licence_files.add_to(licences.app)
+app.add_typer(licences.app, name="licences")
+app.add_typer(numbers.app, name="numbers")
+policies.add_to(app)
 app.add_typer(money.wallet, name="wallet")
 app.add_typer(money.pools, name="pools")
 app.add_typer(calls.app, name="calls")

@@ -126,7 +126,14 @@ def change(
 
     with opened_office() as office:
         changed = change_organisation(
-            office, org, name=name, country=country, time_zone=time_zone, price_list=price_list, post_usage=post_usage
+            office,
+            org,
+            name=name,
+            country=country,
+            time_zone=time_zone,
+            price_list=price_list,
+            post_usage=post_usage,
+            now=now(),
         )
     _print(changed, json)
 

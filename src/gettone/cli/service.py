@@ -61,7 +61,6 @@ def verify(
     Example: gettone verify
     """
     from gettone.bootstrap import opened_audit
-    from gettone.catalogue.tables import catalogue
     from gettone.operations.verify import verify as verified
 
     checked = 0
@@ -73,7 +72,7 @@ def verify(
 
     findings = []
     with meter("verifying") as shown, opened_audit(settings()) as audit:
-        for finding in verified(audit, catalogue(), now(), org_id=org, on_organisations=count):
+        for finding in verified(audit, now(), org_id=org, on_organisations=count):
             findings.append(finding)
             if not json:
                 typer.echo(str(finding))

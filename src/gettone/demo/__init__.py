@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.live import Live
 
 from gettone import bootstrap
-from gettone.catalogue.tables import catalogue
 from gettone.config import Settings
 from gettone.demo.day import day_of_calls
 from gettone.demo.player import Board, Player
@@ -55,7 +54,7 @@ def _run(console: Console, folder: Path, *, seconds: int, seed: int, bind: str, 
         except (OSError, EOFError) as error:
             raise ServiceFailed(f"the service stopped answering: {service.last_words()}") from error
         with bootstrap.opened_audit(settings) as audit:
-            findings = list(verify(audit, catalogue(), datetime.now(UTC)))
+            findings = list(verify(audit, datetime.now(UTC)))
         console.print(report(board, findings))
         if not once and not findings:
             _invite(console, service.address, charging_key, operator_key)

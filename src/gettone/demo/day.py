@@ -7,7 +7,16 @@ the evening) and durations (log-normal with a long tail) are those of an office;
 import random
 from dataclasses import dataclass
 
-from gettone.demo.sample import CONFERENCE, DESTINATIONS, EMERGENCY, PEOPLE, PREMIUM, QUEUE, Person
+from gettone.demo.sample import (
+    CONFERENCE,
+    DESTINATIONS,
+    EMERGENCY,
+    PEOPLE,
+    PREMIUM,
+    QUEUE,
+    QUEUE_ACCOUNT,
+    Person,
+)
 
 CALLS = 6000
 
@@ -18,11 +27,19 @@ MEDIAN_SECONDS = 110
 SPREAD = 1.15
 LONGEST_SECONDS = 3 * 3600
 CONFERENCE_MEDIAN_SECONDS = 1500
+DIALLED_OUT_MEDIAN_SECONDS = 900
+
+CALLERS = tuple(person for person in PEOPLE if person.calls)
+ORGANISERS = tuple(person for person in PEOPLE if person.meets)
+LICENSED = tuple(person for person in PEOPLE if person.products)
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One call, message or mistake of the day; *seconds* 0 is a call that nobody answers after *ringing* seconds."""
+    """One call, message or mistake of the day; *seconds* 0 is a call that nobody answers after *ringing* seconds.
+
+    *call_type* is empty where the numbers say it all.
+    """
 
     at: int
     session_id: str
@@ -32,6 +49,7 @@ class Planned:
     seconds: int
     ringing: int = 0
     messages: int = 0
+    call_type: str = ""
 
 
 _KINDS = (
@@ -39,6 +57,8 @@ _KINDS = (
     ("international", 13),
     ("queue", 14),
     ("conference", 3),
+    ("dial_out", 2),
+    ("transfer", 2),
     ("received", 9),
     ("message", 6),
     ("premium", 0.8),
@@ -62,9 +82,11 @@ def day_of_calls(seed: int, count: int = CALLS) -> list[Planned]:
 
 
 def _call(draw: random.Random, session_id: str, at: int, kind: str) -> Planned:
-    person = draw.choice([someone for someone in PEOPLE if someone.products] if kind != "mistake" else PEOPLE)
+    person = draw.choice(_WHO.get(kind, CALLERS))
     if kind in {"queue", "conference", "received"}:
         return _received(draw, session_id, at, kind, person)
+    if kind in {"dial_out", "transfer"}:
+        return _for_others(draw, session_id, at, kind, person)
     if kind == "message":
         called = _number(draw, draw.choice(DESTINATIONS[person.location][1:]))
         return Planned(at, session_id, person.upn, "", called, 0, messages=draw.choice((1, 1, 1, 2, 3)))
@@ -81,6 +103,22 @@ def _call(draw: random.Random, session_id: str, at: int, kind: str) -> Planned:
         called = _number(draw, draw.choice(DESTINATIONS[country]))
     seconds, ringing = _answered(draw)
     return Planned(at, session_id, person.upn, "", called, seconds, ringing)
+
+
+_WHO = {"received": LICENSED, "emergency": LICENSED, "dial_out": ORGANISERS, "mistake": PEOPLE}
+"""Who does it, where that is not somebody with a Calling Plan."""
+
+
+def _for_others(draw: random.Random, session_id: str, at: int, kind: str, person: Person) -> Planned:
+    """A call that the service makes: a conference dials somebody in, the customer line puts a caller through."""
+    if kind == "transfer":
+        called = _number(draw, draw.choice(DESTINATIONS["US"]))
+        return Planned(at, session_id, QUEUE_ACCOUNT, "", called, _seconds(draw, MEDIAN_SECONDS), call_type="ucap_out")
+    # Every other guest is at home, the rest anywhere.
+    country = person.location if draw.random() < 0.5 else draw.choice(list(DESTINATIONS))
+    called = _number(draw, draw.choice(DESTINATIONS[country]))
+    seconds = _seconds(draw, DIALLED_OUT_MEDIAN_SECONDS)
+    return Planned(at, session_id, person.upn, "", called, seconds, call_type="conf_out")
 
 
 def _received(draw: random.Random, session_id: str, at: int, kind: str, person: Person) -> Planned:

@@ -172,6 +172,8 @@ class Player:
             body["user"] = call.user
         if call.calling:
             body["calling"] = call.calling
+        if call.call_type:
+            body["call_type"] = call.call_type
         return body | ({"op": "event", "units": call.messages} if call.messages else {"op": "start"})
 
     def _send_due(self) -> None:

@@ -89,13 +89,24 @@ def _wallet(board: Board) -> RenderableType:
 
 def _pools(board: Board) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
-    for pool in board.pools[:8]:
+    for pool in _most_used(board.pools, 8):
         size, used, held = pool["size_seconds"], pool["used_seconds"], pool["held_seconds"]
         share = (used + held) / size if size else 0
         style = "red" if share >= 1 else "yellow" if share >= 0.8 else "blue"
         bar = ProgressBar(total=max(1, size), completed=min(size, used + held), width=BAR_WIDTH, complete_style=style)
         grid.add_row(pool["pool_key"], bar, Text(f"{used // 60}/{size // 60} min", style="dim"))
     return Panel(grid, title="Minute pools", height=POOLS_HEIGHT)
+
+
+def _most_used(pools: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """The pools of which the largest share is used, in order of name."""
+
+    def share(pool: dict[str, Any]) -> float:
+        drawn, size = int(pool["used_seconds"] + pool["held_seconds"]), int(pool["size_seconds"])
+        return drawn / (size or 1)
+
+    by_share = sorted(pools, key=share, reverse=True)
+    return sorted(by_share[:count], key=lambda pool: str(pool["pool_key"]))
 
 
 def _refusals(board: Board) -> RenderableType:

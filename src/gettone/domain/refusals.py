@@ -40,6 +40,12 @@ class Refusal(enum.Enum):
     UNKNOWN_USER = ("unknown_user", "The user is not known in this organisation.")
     UNKNOWN_NUMBER = ("unknown_number", "The number is not one that this organisation's calls are served on.")
 
+    # What the organisation's own rules forbid.
+    USER_BLOCKED = ("user_blocked", "The user is blocked from calling; an administrator can unblock.")
+    CALLER_BARRED = ("caller_barred", "The organisation does not take calls from this number.")
+    NUMBER_BARRED = ("number_barred", "The organisation does not allow calls to this number.")
+    DIAL_OUT_RESTRICTED = ("dial_out_restricted", "The dial-out policy of this user does not allow this destination.")
+
     # What is asked for.
     NOT_OFFERED = ("not_offered", "No product of this organisation offers this kind of call.")
     DESTINATION_BLOCKED = ("destination_blocked", "Calls to this kind of number are not allowed.")
@@ -48,6 +54,14 @@ class Refusal(enum.Enum):
         "no_calling_plan",
         "The user has no Calling Plan; assign one to allow calls to telephone numbers.",
     )
+    NO_CONFERENCING_LICENCE = (
+        "no_conferencing_licence",
+        "The organiser has no Audio Conferencing licence; assign one to allow conferences to dial out.",
+    )
+    NO_RESOURCE_ACCOUNT_LICENCE = (
+        "no_resource_account_licence",
+        "The auto attendant or call queue has no resource account with a licence; assign one.",
+    )
 
     # Who could pay for it.
     NO_RATE = ("no_rate", "There is no published rate for this destination.")
@@ -55,9 +69,29 @@ class Refusal(enum.Enum):
         "no_credits_licence",
         "Not included in the user's plan, or its minutes are used up, and there is no Communications Credits licence.",
     )
+    CREDITS_NOT_SOLD = (
+        "credits_not_sold",
+        "Communications Credits are not sold in the organisation's country, and nothing else pays for this call.",
+    )
     INSUFFICIENT_CREDIT = (
         "insufficient_credit",
         "The Communications Credits balance does not cover the call; add funds.",
+    )
+
+    # What limits leave.
+    TOO_MANY_CALLS = ("too_many_calls", "The user has as many calls at once as the fraud guard allows.")
+    NEW_DESTINATION_LIMIT = (
+        "new_destination_limit",
+        "Too many premium destinations were called for the first time today; an administrator can allow this one.",
+    )
+    INTERNATIONAL_SPEND_LIMIT = (
+        "international_spend_limit",
+        "International calls have cost as much within this hour as the fraud guard allows.",
+    )
+    SPEND_LIMIT_REACHED = ("spend_limit_reached", "The user's spending limit for this month is used up.")
+    GROUP_SPEND_LIMIT_REACHED = (
+        "group_spend_limit_reached",
+        "The spending limit of the user's department or cost centre for this month is used up.",
     )
 
     # Our own fault: the one reason that says nothing about the call.

@@ -15,13 +15,14 @@ Invariants:
 """
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
 
 from gettone.domain.entitlement import CREDITS, Payer, PayerKind
 from gettone.domain.ledger import Account, Entry, EntryKind, Posting, entry
 from gettone.domain.lots import Burn
+from gettone.domain.policies import Cap
 from gettone.domain.pools import Pool
 from gettone.domain.rating import Rate
 from gettone.domain.refusals import Refusal
@@ -59,7 +60,11 @@ class Phase:
 
 @dataclass(slots=True)
 class Call:
-    """One call of one organisation, from its start to its settlement."""
+    """One call of one organisation, from its start to its settlement.
+
+    *groups* are the subjects, beside the user, that its cost counts for (`policies`); *international* calls count for
+    the fraud guard; *promised_micros* is the price of what is granted on post-usage billing.
+    """
 
     org_id: str
     session_id: str
@@ -89,11 +94,19 @@ class Call:
     billed_seconds: int = 0
     charged_micros: int = 0
     usage_lines: int = 0
+    groups: tuple[str, ...] = ()
+    international: bool = False
+    promised_micros: int = 0
 
     @property
     def held_micros(self) -> int:
         """Credit that this call reserves."""
         return sum(self.lot_holds.values())
+
+    @property
+    def committed_micros(self) -> int:
+        """What the call may cost up to its grant: credit held, and what post-usage billing is to pay."""
+        return self.held_micros + self.promised_micros
 
     @property
     def covered_to(self) -> int:
@@ -105,7 +118,8 @@ class Call:
 class Funds:
     """What a decision may draw on: the wallet, the pools by (key, month), the call's rate, at the instant *now*.
 
-    *ceiling* is the highest price, in micros per second, that may be paid; None for any.
+    *ceiling* is the highest price, in micros per second, that may be paid; None for any. *cap* is the tightest of the
+    spending limits that count for the call.
     """
 
     wallet: Wallet
@@ -113,16 +127,23 @@ class Funds:
     rate: Rate | None
     now: datetime
     ceiling: Fraction | None = None
+    cap: Cap | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far the payers go: *phases* cover the call up to *to_second*, for which *hold_micros* of credit is held."""
+    """How far the payers go: *phases* cover the call up to *to_second*, for which *hold_micros* of credit is held.
+
+    *promised_micros* is the price of what post-usage billing pays. *capped* is the spending limit that kept the payers
+    from going further, None when it was none.
+    """
 
     phases: list[Phase]
     to_second: int
     hold_micros: int
     final: bool
+    promised_micros: int = 0
+    capped: Cap | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +163,17 @@ def reach(call: Call, want_to: int, funds: Funds) -> Reach:
     Each payer is asked for one second more than is wanted: whoever could pay it shows that the grant is not the last.
     """
     phases = list(call.phases)
-    budget = max(0, funds.wallet.available_micros(funds.now)) + call.held_micros
+    wallet = _spendable(funds) + call.held_micros
+    allowed = max(0, funds.cap.left_micros) + call.committed_micros if funds.cap else None
+    budget = wallet if allowed is None else min(wallet, allowed)
     final = True
     for index in range(phases[-1].payer if phases else 0, len(call.payers)):
         own = phases.pop() if phases and phases[-1].payer == index else None
         start = own.from_second if own else phases[-1].to_second if phases else 0
         so_far = own or Phase(index, start, start)
-        end = _payer_reach(call, so_far, want_to + 1, budget - _price(call, phases, funds), funds)
+        spendable = budget if call.payers[index].kind is not PayerKind.POST_USAGE else allowed
+        left = None if spendable is None else spendable - _price(call, phases, funds)
+        end = _payer_reach(call, so_far, want_to + 1, left, funds)
         final = end <= want_to
         if not final:
             end = _whole(call, so_far, want_to, funds)
@@ -157,7 +182,14 @@ def reach(call: Call, want_to: int, funds: Funds) -> Reach:
         if not final:
             break
     to_second = min(want_to, phases[-1].to_second) if phases else 0
-    return Reach(phases, to_second, _price(call, phases, funds), final)
+    promised = _promised(call, phases, funds)
+    # Minutes that are used up are no matter of money: then the limit is not what ends the call.
+    last = call.payers[-1].kind
+    limited = last is PayerKind.POST_USAGE or (last is PayerKind.CREDITS and allowed is not None and allowed < wallet)
+    capped = final and limited
+    return Reach(
+        phases, to_second, _price(call, phases, funds), final, promised, funds.cap if capped and funds.rate else None
+    )
 
 
 def hold(call: Call, reached: Reach, funds: Funds) -> None:
@@ -167,6 +199,7 @@ def hold(call: Call, reached: Reach, funds: Funds) -> None:
     for phase in reached.phases:
         _move_pool_hold(call, phase, funds, +1)
     call.lot_holds = funds.wallet.adjust_hold(call.lot_holds, reached.hold_micros, funds.now)
+    call.promised_micros = reached.promised_micros
     call.phases = reached.phases
     call.granted_to = max(call.granted_to, reached.to_second)
 
@@ -182,7 +215,7 @@ def settle(call: Call, used_seconds: int, ended_at: datetime, ended_by: EndedBy,
         _move_pool_hold(call, phase, funds, -1)
     call.phases = [_cut(phase, used_seconds) for phase in call.phases if phase.from_second < used_seconds]
     settlement = _charge(call, usage, call.lot_holds, EntryKind.CALL_CHARGED, funds)
-    call.lot_holds = {}
+    call.lot_holds, call.promised_micros = {}, 0
     call.state, call.ended_at, call.ended_by = CallState.ENDED, ended_at, ended_by
     return settlement
 
@@ -214,14 +247,14 @@ def settle_late(call: Call, used_seconds: int, funds: Funds) -> Settlement | Non
 def _late_part(call: Call, used_seconds: int, funds: Funds) -> UsageRecord:
     """What a free or priced payer pays of a late report; its phase is lengthened, or begun."""
     settled_to = call.covered_to
-    late = _late_phase(call, settled_to, used_seconds)
+    late = _late_phase(call, settled_to, used_seconds, funds)
     payer = call.payers[late.payer]
     if late.from_second < settled_to:
         call.phases.pop()
     call.phases.append(late)
     seconds = used_seconds - settled_to
     if payer.kind is PayerKind.FREE:
-        return UsageRecord(payer.kind.value, "", "", settled_to, seconds, seconds)
+        return UsageRecord(payer.kind.value, "", payer.capability, settled_to, seconds, seconds)
     if funds.rate is None:
         return UsageRecord(payer.kind.value, "", FREECALL, settled_to, seconds, 0)
     whole = funds.rate.charge(used_seconds, at=call.started_at, from_second=late.from_second)
@@ -238,8 +271,11 @@ def _late_part(call: Call, used_seconds: int, funds: Funds) -> UsageRecord:
     )
 
 
-def _payer_reach(call: Call, phase: Phase, want_to: int, budget: int, funds: Funds) -> int:
-    """The second up to which one payer covers the call from the start of *phase*; never less than it already does."""
+def _payer_reach(call: Call, phase: Phase, want_to: int, budget: int | None, funds: Funds) -> int:
+    """The second up to which one payer covers the call from the start of *phase*; never less than it already does.
+
+    *budget* is what may be spent on it, in micros; None for no limit.
+    """
     payer = call.payers[phase.payer]
     if want_to <= phase.to_second:
         return phase.to_second
@@ -254,20 +290,21 @@ def _payer_reach(call: Call, phase: Phase, want_to: int, budget: int, funds: Fun
                 phase.from_second
                 + min(asked, (pool.free_seconds + own) // pool.increment_seconds) * pool.increment_seconds
             )
-            if pool.rate is None:
+            if pool.rate is None or budget is None:
                 return max(end, phase.to_second)
             return pool.rate.affordable(
                 budget, end, at=call.started_at, from_second=phase.from_second, ceiling=funds.ceiling
             )
-        case PayerKind.CREDITS:
+        case PayerKind.CREDITS | PayerKind.POST_USAGE:
             if funds.rate is None:
-                return phase.to_second
+                # A call that had a rate goes on free when its deck cannot be read any more (FREECALL).
+                return want_to if call.rate_index >= 0 else phase.to_second
+            if budget is None:
+                return want_to
             end = funds.rate.affordable(
                 budget, want_to, at=call.started_at, from_second=phase.from_second, ceiling=funds.ceiling
             )
             return max(end, phase.to_second)
-        case PayerKind.POST_USAGE:
-            return want_to if funds.rate else phase.to_second
 
 
 def _whole(call: Call, phase: Phase, want_to: int, funds: Funds) -> int:
@@ -298,6 +335,14 @@ def _price(call: Call, phases: list[Phase], funds: Funds) -> int:
     return total
 
 
+def _promised(call: Call, phases: list[Phase], funds: Funds) -> int:
+    """What post-usage billing is to pay for *phases*, in micros; it is the last payer."""
+    last = phases[-1] if phases else None
+    if last is None or call.payers[last.payer].kind is not PayerKind.POST_USAGE or funds.rate is None:
+        return 0
+    return funds.rate.charge(last.to_second, at=call.started_at, from_second=last.from_second).micros
+
+
 def _move_pool_hold(call: Call, phase: Phase, funds: Funds, sign: int) -> None:
     payer = call.payers[phase.payer]
     if payer.kind is PayerKind.POOL:
@@ -315,12 +360,15 @@ def _cut(phase: Phase, used_seconds: int) -> Phase:
 
 
 def _hold_past_the_grant(call: Call, used_seconds: int, funds: Funds) -> None:
-    """Cover usage that went past the grant: from what is free, the rest by credits, whether they are there or not."""
-    reached = reach(call, used_seconds, funds)
+    """Cover usage that went past the grant: from what is free, the rest by credits, whether they are there or not.
+
+    No spending limit counts any more: the call has been made.
+    """
+    reached = reach(call, used_seconds, replace(funds, cap=None))
     hold(call, reached, funds)
     if call.covered_to >= used_seconds:
         return
-    index = next((i for i, payer in enumerate(call.payers) if payer.kind is PayerKind.CREDITS), len(call.payers))
+    index = _index_of(call, PayerKind.CREDITS)
     last = call.phases[-1] if call.phases else None
     if index == len(call.payers):
         call.payers = (*call.payers, CREDITS)
@@ -336,7 +384,7 @@ def _part(call: Call, phase: Phase, used_seconds: int, funds: Funds) -> UsageRec
     cut = _cut(phase, used_seconds)
     seconds = cut.to_second - cut.from_second
     if payer.kind is PayerKind.FREE:
-        return UsageRecord(payer.kind.value, "", "", cut.from_second, seconds, seconds)
+        return UsageRecord(payer.kind.value, "", payer.capability, cut.from_second, seconds, seconds)
     rate = _phase_rate(call, phase, funds) if payer.kind is not PayerKind.POST_USAGE else funds.rate
     if payer.kind is PayerKind.POOL:
         billed = funds.pools[payer.pool_key, call.period].whole_increments(seconds)
@@ -366,14 +414,39 @@ def _part(call: Call, phase: Phase, used_seconds: int, funds: Funds) -> UsageRec
     )
 
 
-def _late_phase(call: Call, settled_to: int, used_seconds: int) -> Phase:
+def _late_phase(call: Call, settled_to: int, used_seconds: int, funds: Funds) -> Phase:
+    """Who pays late seconds: the last payer, or credits after a pool; post-usage billing where credits do not cover."""
     last = call.phases[-1] if call.phases else Phase(0, 0, 0)
-    if call.payers[last.payer].kind is not PayerKind.POOL:
-        return Phase(last.payer, last.from_second, used_seconds)
-    index = next((i for i, payer in enumerate(call.payers) if payer.kind is PayerKind.CREDITS), len(call.payers))
-    if index == len(call.payers):
-        call.payers = (*call.payers, CREDITS)
-    return Phase(index, settled_to, used_seconds)
+    phase = Phase(last.payer, last.from_second, used_seconds)
+    if call.payers[last.payer].kind is PayerKind.POOL:
+        phase = Phase(_index_of(call, PayerKind.CREDITS), settled_to, used_seconds)
+    post_usage = _index_of(call, PayerKind.POST_USAGE)
+    if post_usage == len(call.payers):
+        if phase.payer == len(call.payers):
+            call.payers = (*call.payers, CREDITS)
+        return phase
+    if phase.payer < len(call.payers) and call.payers[phase.payer].kind is not PayerKind.CREDITS:
+        return phase
+    if phase.payer < len(call.payers) and _late_price(call, phase, settled_to, funds) <= _spendable(funds):
+        return phase
+    return Phase(post_usage, settled_to, used_seconds)
+
+
+def _index_of(call: Call, kind: PayerKind) -> int:
+    """The place of a kind of payer in the chain; behind its end when it is not there."""
+    return next((i for i, payer in enumerate(call.payers) if payer.kind is kind), len(call.payers))
+
+
+def _late_price(call: Call, phase: Phase, settled_to: int, funds: Funds) -> int:
+    if funds.rate is None:
+        return 0
+    whole = funds.rate.charge(phase.to_second, at=call.started_at, from_second=phase.from_second)
+    before = funds.rate.charge(settled_to, at=call.started_at, from_second=phase.from_second)
+    return whole.micros - before.micros
+
+
+def _spendable(funds: Funds) -> int:
+    return max(0, funds.wallet.available_micros(funds.now))
 
 
 def _charge(call: Call, usage: tuple[UsageRecord, ...], holds: LotHolds, kind: EntryKind, funds: Funds) -> Settlement:

@@ -3,18 +3,21 @@
 import re
 from collections.abc import Iterable
 from datetime import datetime
+from difflib import get_close_matches
 from zoneinfo import ZoneInfo
 
-from gettone.catalogue.tables import product_names
+from gettone.domain.catalogue import SEPARATOR, Product, Terms
 from gettone.domain.money import MoneyError, check_currency
 from gettone.domain.numbers import NumberError, parse_e164
-from gettone.domain.parties import NumberUse
+from gettone.domain.parties import NumberSource, NumberUse
 from gettone.domain.rate_fields import COUNTRIES
 from gettone.errors import InvalidInput
 
 TEXT_MAX = 200
 AMOUNT_MAX = 10**17
 """Micros that one booking may move: a hundred thousand million units of the currency."""
+QUANTITY_MAX = 10_000_000
+"""Licences that one order may have."""
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _ID = re.compile(r"[!-~]{1,128}")
@@ -83,14 +86,59 @@ def time_zone(value: str) -> str:
         raise InvalidInput("time_zone", value[:80], "write an IANA name, such as Europe/Rome or UTC") from None
 
 
-def products(values: Iterable[str]) -> tuple[str, ...]:
-    """Product codes, each once, in order."""
-    known = product_names()
-    wanted = sorted({value.strip() for value in values} - {""})
-    for product in wanted:
-        if product not in known:
-            raise InvalidInput("products", product[:80], f"there is no such product; known are {', '.join(known)}")
-    return tuple(wanted)
+def licences(values: Iterable[str], terms: Terms, *, field: str = "products") -> tuple[str, ...]:
+    """Licences as users hold them, each product once, in order.
+
+    Each value is a product by part number, id or alias, then the service plans switched off in it, by code or id, every
+    one behind an exclamation mark: ``SPE_E5!MCOEV``.
+    """
+    wanted: dict[str, str] = {}
+    for value in values:
+        if cleaned := value.strip():
+            sku, made = _licence(cleaned, terms, field)
+            if wanted.setdefault(sku, made) != made:
+                raise InvalidInput(field, cleaned[:80], f"{sku} stands here twice with other plans; write it once")
+    return tuple(sorted(wanted.values()))
+
+
+def products(values: Iterable[str], terms: Terms, *, field: str = "products") -> tuple[str, ...]:
+    """Part numbers of products, each once, in order."""
+    return tuple(sorted({product(value, terms, field=field).sku for value in values if value.strip()}))
+
+
+def product(value: str, terms: Terms, *, field: str = "product") -> Product:
+    """A product by part number, id or alias, letter case apart."""
+    found = terms.product(value)
+    if found is None:
+        known = {name.lower(): name for one in terms.products.values() for name in (one.sku, one.name, *one.aliases)}
+        near = get_close_matches(value.strip().lower(), known, n=3, cutoff=0.6)
+        # A product that is known by its name is named by its part number.
+        skus = dict.fromkeys(next(p.sku for p in terms.products.values() if _called(p, known[name])) for name in near)
+        guess = f"did you mean {' or '.join(skus)}? " if skus else ""
+        raise InvalidInput(
+            field, value.strip()[:80], f"there is no such product; {guess}list them: gettone catalogue show products"
+        )
+    return found
+
+
+def _called(product_: Product, name: str) -> bool:
+    return name in {product_.sku, product_.name, *product_.aliases}
+
+
+def _licence(value: str, terms: Terms, field: str) -> tuple[str, str]:
+    name, *off = value.split(SEPARATOR)
+    sku = product(name, terms, field=field).sku
+    plans = terms.plans_of.get(sku, {})
+    by_name = {known.lower(): plan for plan, plan_id in plans.items() for known in (plan, plan_id)}
+    switched_off: set[str] = set()
+    for one in off:
+        plan = by_name.get(one.strip().lower())
+        if plan is None:
+            raise InvalidInput(
+                field, value[:80], f"{sku} has no service plan {one.strip()!r}; it has {', '.join(sorted(plans))}"
+            )
+        switched_off.add(plan)
+    return sku, SEPARATOR.join([sku, *sorted(switched_off)])
 
 
 def digits(field: str, value: str) -> str:
@@ -105,6 +153,20 @@ def number_use(value: str) -> str:
     """What a number rings."""
     if value not in {use.value for use in NumberUse}:
         raise InvalidInput("use", value[:80], f"write one of {', '.join(use.value for use in NumberUse)}")
+    return value
+
+
+def number_source(value: str) -> str:
+    """Where a number comes from."""
+    if value not in {source.value for source in NumberSource}:
+        raise InvalidInput("source", value, f"write one of {', '.join(source.value for source in NumberSource)}")
+    return value
+
+
+def quantity(value: int, *, field: str = "quantity") -> int:
+    """How many licences are ordered."""
+    if not 1 <= value <= QUANTITY_MAX:
+        raise InvalidInput(field, value, f"write a whole number from 1 to {QUANTITY_MAX:,}")
     return value
 
 

@@ -1,24 +1,25 @@
 """Organisations and their users (design, section 4; D7: a pool grows with every licence assigned, at once).
 
 Every function is one transaction. A user's licences count in the minute pools of their usage location: whatever changes
-products or usage location resizes the pools of the organisation in the same transaction, and raises its directory
-version, so that the next call is decided by it.
+products or usage location goes through the rules of licences, resizes the pools of the organisation in the same
+transaction, and raises its directory version, so that the next call is decided by it.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import datetime
 from uuid import uuid4
-from zoneinfo import ZoneInfo
 
 import msgspec
 
-from gettone.catalogue.tables import catalogue
-from gettone.domain.entitlement import Catalogue, pool_key
-from gettone.errors import Conflict, InvalidInput, NotFound
+from gettone.domain.catalogue import Terms
+from gettone.errors import Conflict, NotFound
 from gettone.operations import checks
+from gettone.operations.licence_moves import Licences, LicencesRefused, Move, no_such_user
+from gettone.operations.licensing import LicenceChange, change_licences, changed_meanwhile
+from gettone.operations.number_rules import NumberQuotas, number_wanted
 from gettone.operations.office import Office, OrganisationUnit, Unit
 from gettone.operations.paging import check_limit, page
+from gettone.operations.pool_sizes import wrong_pools
 from gettone.operations.views import NumberView, OrganisationView, Page, UserView
 
 STANDARD = "standard"
@@ -26,7 +27,11 @@ STANDARD = "standard"
 
 
 class NewUser(msgspec.Struct, frozen=True, kw_only=True):
-    """A user to be made; without *user_id* one is given. *number* is E.164, one of the user's own."""
+    """A user to be made; without *user_id* one is given. *number* is E.164, one of the user's own.
+
+    *products* may each have service plans switched off behind exclamation marks. *resource* makes an account of a voice
+    application, for good.
+    """
 
     upn: str
     user_id: str = ""
@@ -34,6 +39,9 @@ class NewUser(msgspec.Struct, frozen=True, kw_only=True):
     usage_location: str = ""
     products: tuple[str, ...] = ()
     number: str = ""
+    resource: bool = False
+    department: str = ""
+    cost_centre: str = ""
 
 
 # -- organisations -----------------------------------------------------------------------------------------------------
@@ -93,8 +101,12 @@ def change_organisation(
     time_zone: str | None = None,
     price_list: str | None = None,
     post_usage: bool | None = None,
+    now: datetime | None = None,
 ) -> OrganisationView:
-    """Change the settings that are given; they count from the next call on. Raises `NotFound` or `InvalidInput`."""
+    """Change the settings that are given; they count from the next call on. Raises `NotFound` or `InvalidInput`.
+
+    With *now* another country gives the conference pool its size at once, else within the hour.
+    """
     changes: dict[str, object] = {}
     if name is not None:
         changes["name"] = checks.text("name", name)
@@ -106,7 +118,7 @@ def change_organisation(
         changes["price_list"] = checks.text("price_list", price_list)
     if post_usage is not None:
         changes["post_usage"] = post_usage
-    return _change(office, org_id, changes)
+    return _change(office, org_id, changes, now)
 
 
 def close_organisation(office: Office, org_id: str) -> OrganisationView:
@@ -119,12 +131,16 @@ def reopen_organisation(office: Office, org_id: str) -> OrganisationView:
     return _change(office, org_id, {"closed": False})
 
 
-def _change(office: Office, org_id: str, changes: Mapping[str, object]) -> OrganisationView:
+def _change(
+    office: Office, org_id: str, changes: Mapping[str, object], now: datetime | None = None
+) -> OrganisationView:
     with office.write(org_id) as unit:
         changed = msgspec.structs.replace(unit.organisation, **changes)
         if changed != unit.organisation:
             unit.directory.change_organisation(changed)
             unit.directory_changed()
+        if now is not None and changed.country != unit.organisation.country:
+            unit.money.write_pools(org_id, wrong_pools(unit, Licences(unit, changed, now)))
     return changed
 
 
@@ -134,19 +150,21 @@ def _change(office: Office, org_id: str, changes: Mapping[str, object]) -> Organ
 def create_user(office: Office, org_id: str, new: NewUser, now: datetime) -> UserView:
     """Make a user, with licences and a number of their own where given.
 
-    Raises `InvalidInput`, `NotFound`, or `Conflict` when the user or the number is there already.
+    Raises `InvalidInput`, `NotFound`, `LicencesRefused`, or `Conflict` when the user or the number is there already.
     """
-    made = new_user(new, now)
     digits = checks.digits("number", new.number) if new.number else ""
     with office.write(org_id) as unit:
+        licences = Licences(unit, unit.organisation, now)
+        made = new_user(new, now, licences.terms)
         check_free(unit, made, new=True)
-        if digits:
+        move = Move(None, made)
+        licences.accept(move)
+        number = number_wanted(digits, user=made, use="", label="", source="", licences=licences) if digits else None
+        if number is not None:
             check_numbers_free(unit, [digits])
-        unit.directory.add_users(org_id, [made])
-        if digits:
-            unit.directory.add_numbers(org_id, [users_number(digits, made.user_id)])
-        count_licences(unit, [(None, made)], now)
-        unit.directory_changed()
+            NumberQuotas(unit, licences).take(number, None)
+        licences.write(unit, [move])
+        unit.directory.add_numbers(org_id, [number] if number else [])
         return read_user(unit, org_id, made.user_id)
 
 
@@ -175,15 +193,38 @@ def change_user(
     display_name: str | None = None,
     usage_location: str | None = None,
     products: Iterable[str] | None = None,
+    department: str | None = None,
+    cost_centre: str | None = None,
+    if_version: int | None = None,
 ) -> UserView:
-    """Change what is given of a user. Raises `NotFound`, `InvalidInput` or `Conflict`."""
+    """Change what is given of a user; *products* replaces all that are held.
+
+    With *if_version* only if nobody changed the user since that version was read. Raises `NotFound`, `InvalidInput`,
+    `LicencesRefused` or `Conflict`.
+    """
     with office.write(org_id) as unit:
         before = read_user(unit, org_id, ref)
+        if if_version is not None and if_version != before.version:
+            raise changed_meanwhile(before, if_version)
+        licences = Licences(unit, unit.organisation, now)
         changed = changed_user(
-            before, upn=upn, display_name=display_name, usage_location=usage_location, products=products
+            before,
+            licences.terms,
+            upn=upn,
+            display_name=display_name,
+            usage_location=usage_location,
+            products=products,
+            department=department,
+            cost_centre=cost_centre,
         )
-        save_user(unit, before, changed, now)
-    return changed
+        if changed == before:
+            return before
+        if changed.upn != before.upn:
+            check_free(unit, changed, new=False)
+        move = Move(before, changed)
+        licences.accept(move)
+        licences.write(unit, [move])
+        return read_user(unit, org_id, before.user_id)
 
 
 def remove_user(office: Office, org_id: str, ref: str, now: datetime) -> None:
@@ -191,34 +232,34 @@ def remove_user(office: Office, org_id: str, ref: str, now: datetime) -> None:
     with office.write(org_id) as unit:
         user = read_user(unit, org_id, ref)
         unit.directory.remove_numbers(org_id, [number.lstrip("+") for number in user.numbers])
-        unit.directory.remove_user(org_id, user.user_id)
-        count_licences(unit, [(user, None)], now)
-        unit.directory_changed()
+        Licences(unit, unit.organisation, now).write(unit, [Move(user, None)])
 
 
 def set_products(office: Office, org_id: str, ref: str, products: Iterable[str], now: datetime) -> UserView:
-    """Let the user hold exactly these products. Raises `NotFound` or `InvalidInput`."""
-    return change_user(office, org_id, ref, now, products=products)
+    """Let the user hold exactly these products. Raises `NotFound`, `InvalidInput` or `LicencesRefused`."""
+    return _relicense(office, org_id, LicenceChange(user=ref, exactly=tuple(products)), now)
 
 
 def add_products(office: Office, org_id: str, ref: str, products: Iterable[str], now: datetime) -> UserView:
-    """Assign products; those held stay. Raises `NotFound` or `InvalidInput`."""
-    added = checks.products(products)
-    with office.write(org_id) as unit:
-        before = read_user(unit, org_id, ref)
-        changed = changed_user(before, products={*before.products, *added})
-        save_user(unit, before, changed, now)
-    return changed
+    """Assign products; those held stay. Raises `NotFound`, `InvalidInput` or `LicencesRefused`."""
+    return _relicense(office, org_id, LicenceChange(user=ref, add=tuple(products)), now)
 
 
 def remove_products(office: Office, org_id: str, ref: str, products: Iterable[str], now: datetime) -> UserView:
-    """Take products away; the pool shrinks at once, minutes already used are never charged later (D8)."""
-    removed = checks.products(products)
+    """Take products away; the pool shrinks at once, minutes already used are never charged later (D8).
+
+    Raises `NotFound`, `InvalidInput` or `LicencesRefused`.
+    """
+    return _relicense(office, org_id, LicenceChange(user=ref, remove=tuple(products)), now)
+
+
+def _relicense(office: Office, org_id: str, change: LicenceChange, now: datetime) -> UserView:
     with office.write(org_id) as unit:
-        before = read_user(unit, org_id, ref)
-        changed = changed_user(before, products=set(before.products) - set(removed))
-        save_user(unit, before, changed, now)
-    return changed
+        read_user(unit, org_id, change.user)
+        [outcome] = change_licences(unit, [change], now).outcomes
+        if outcome.violations:
+            raise LicencesRefused(outcome.upn, outcome.violations)
+        return read_user(unit, org_id, outcome.user_id)
 
 
 # -- what users, numbers and files of them share -----------------------------------------------------------------------
@@ -228,59 +269,49 @@ def read_user(unit: Unit, org_id: str, ref: str) -> UserView:
     """One user by id or user principal name; raises `NotFound`."""
     found = unit.directory.users_by_ref(org_id, [ref]).get(ref)
     if found is None:
-        raise NotFound(f"user {ref!r}: organisation {org_id!r} has none with this user id or user principal name")
+        raise NotFound(no_such_user(org_id, ref))
     return found
 
 
-def new_user(new: NewUser, now: datetime) -> UserView:
-    """Check *new* and make a user of it; without numbers yet."""
-    return _licensed(
-        UserView(
-            user_id=checks.identifier("user_id", new.user_id) if new.user_id else str(uuid4()),
-            upn=checks.upn(new.upn),
-            display_name=checks.text("display_name", new.display_name, empty=True),
-            usage_location=checks.country("usage_location", new.usage_location, empty=True),
-            products=checks.products(new.products),
-            numbers=(),
-            created_at=now,
-        )
+def new_user(new: NewUser, now: datetime, terms: Terms) -> UserView:
+    """Check *new* and make a user of it; without numbers yet, and without asking whether the licences are allowed."""
+    return UserView(
+        user_id=checks.identifier("user_id", new.user_id) if new.user_id else str(uuid4()),
+        upn=checks.upn(new.upn),
+        display_name=checks.text("display_name", new.display_name, empty=True),
+        usage_location=checks.country("usage_location", new.usage_location, empty=True),
+        licences=checks.licences(new.products, terms),
+        numbers=(),
+        created_at=now,
+        resource=new.resource,
+        department=checks.text("department", new.department, empty=True),
+        cost_centre=checks.text("cost_centre", new.cost_centre, empty=True),
     )
 
 
 def changed_user(
     user: UserView,
+    terms: Terms,
     *,
     upn: str | None = None,
     display_name: str | None = None,
     usage_location: str | None = None,
     products: Iterable[str] | None = None,
+    department: str | None = None,
+    cost_centre: str | None = None,
 ) -> UserView:
-    """The user with what is given changed, checked."""
-    return _licensed(
-        UserView(
-            user_id=user.user_id,
-            upn=user.upn if upn is None else checks.upn(upn),
-            display_name=user.display_name
-            if display_name is None
-            else checks.text("display_name", display_name, empty=True),
-            usage_location=user.usage_location
-            if usage_location is None
-            else checks.country("usage_location", usage_location, empty=True),
-            products=user.products if products is None else checks.products(products),
-            numbers=user.numbers,
-            created_at=user.created_at,
-        )
-    )
-
-
-def _licensed(user: UserView) -> UserView:
-    if user.products and not user.usage_location:
-        raise InvalidInput(
-            "usage_location",
-            "",
-            f"set the usage location of {user.upn} first: licences are counted where they are used",
-        )
-    return user
+    """The user with what is given changed, checked; whether the licences are allowed is not asked here."""
+    texts = {"display_name": display_name, "department": department, "cost_centre": cost_centre}
+    changes: dict[str, object] = {
+        field: checks.text(field, value, empty=True) for field, value in texts.items() if value is not None
+    }
+    if upn is not None:
+        changes["upn"] = checks.upn(upn)
+    if usage_location is not None:
+        changes["usage_location"] = checks.country("usage_location", usage_location, empty=True)
+    if products is not None:
+        changes["licences"] = checks.licences(products, terms)
+    return msgspec.structs.replace(user, **changes) if changes else user
 
 
 def check_free(unit: OrganisationUnit, user: UserView, *, new: bool) -> None:
@@ -291,17 +322,6 @@ def check_free(unit: OrganisationUnit, user: UserView, *, new: bool) -> None:
         other = there.get(ref)
         if other is not None and (new or other.user_id != user.user_id):
             raise Conflict(f"{field} {ref!r}: user {other.upn} has it already; change that user, or choose another")
-
-
-def save_user(unit: OrganisationUnit, before: UserView, changed: UserView, now: datetime) -> None:
-    """Write a changed user and all that follows."""
-    if changed == before:
-        return
-    if changed.upn != before.upn:
-        check_free(unit, changed, new=False)
-    unit.directory.change_users(unit.organisation.org_id, [changed])
-    count_licences(unit, [(before, changed)], now)
-    unit.directory_changed()
 
 
 def check_numbers_free(unit: OrganisationUnit, digits: list[str]) -> None:
@@ -316,57 +336,6 @@ def check_numbers_free(unit: OrganisationUnit, digits: list[str]) -> None:
             raise Conflict(f"number '+{one}': {whose(here[one])} has it; release it first")
 
 
-def users_number(digits: str, user_id: str) -> NumberView:
-    """A number that rings a user."""
-    return NumberView(number="+" + digits, use="user", user_id=user_id, label="")
-
-
 def whose(number: NumberView) -> str:
     """Who has a number, for people."""
     return f"user {number.user_id}" if number.user_id else f"a {number.use.replace('_', ' ')}"
-
-
-# -- licences and pools ------------------------------------------------------------------------------------------------
-
-
-def pool_keys(user: UserView | None, tables: Catalogue) -> list[str]:
-    """The pools that the licences of a user count in."""
-    if user is None or not user.usage_location:
-        return []
-    area = tables.area(user.usage_location)
-    plans = (tables.calling_plans.get(product) for product in user.products)
-    return [pool_key(area, plan.product) for plan in plans if plan is not None and plan.pooled]
-
-
-def pool_seconds(key: str, licences: int, tables: Catalogue, on: date) -> int:
-    """How much a pool holds a month with so many licences assigned."""
-    area, _, product = key.partition("/")
-    return licences * tables.minutes(product, area, on) * 60
-
-
-def billing_day(unit: OrganisationUnit, now: datetime) -> date:
-    """The day it is in the organisation's billing time zone."""
-    return now.astimezone(ZoneInfo(unit.organisation.time_zone)).date()
-
-
-def count_licences(
-    unit: OrganisationUnit, changes: Iterable[tuple[UserView | None, UserView | None]], now: datetime
-) -> None:
-    """Resize the pools for users that became others; None is a user that was not, or is no more."""
-    tables = catalogue()
-    difference: Counter[str] = Counter()
-    for before, after in changes:
-        difference.update(pool_keys(after, tables))
-        difference.subtract(pool_keys(before, tables))
-    moved = {key: change for key, change in difference.items() if change}
-    if not moved:
-        return
-    org_id = unit.organisation.org_id
-    known = unit.money.pool_sizes(org_id)
-    today = billing_day(unit, now)
-    resized: dict[str, tuple[int, int]] = {}
-    for key, change in moved.items():
-        licences = known.get(key, (0, 0))[0] + change
-        assert licences >= 0, "a licence is given back once"
-        resized[key] = (licences, pool_seconds(key, licences, tables, today))
-    unit.money.write_pools(org_id, resized)

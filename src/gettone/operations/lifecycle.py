@@ -7,10 +7,11 @@ Each organisation is one transaction, so a job may stop anywhere and go on later
 from collections.abc import Iterator
 from datetime import datetime
 
-from gettone.domain.entitlement import Catalogue
 from gettone.domain.ledger import Account, EntryKind, Posting, entry
-from gettone.operations.directory import billing_day, pool_seconds
+from gettone.operations.licence_moves import Licences
 from gettone.operations.office import Office
+from gettone.operations.pool_sizes import wrong_pools
+from gettone.operations.terms import billing_day
 from gettone.operations.views import Expired
 
 BATCH = 200
@@ -42,30 +43,29 @@ def _expire(office: Office, org_id: str, now: datetime) -> Expired | None:
             *(Posting(Account.WALLET, -burn.micros, burn.lot_id) for burn in burns),
             Posting(Account.BREAKAGE, amount_micros),
         ]
-        number = unit.book(entry(EntryKind.CREDIT_EXPIRED, billing_day(unit, now).isoformat(), postings), now)
+        number = unit.book(
+            entry(EntryKind.CREDIT_EXPIRED, billing_day(unit.organisation, now).isoformat(), postings), now
+        )
     return Expired(org_id=org_id, entry_number=number, amount_micros=amount_micros, currency=wallet.currency)
 
 
-def resize_pools(office: Office, catalogue: Catalogue, now: datetime) -> int:
-    """Give every pool the size that today's allotments make; returns how many organisations had one to change."""
+def resize_pools(office: Office, now: datetime) -> int:
+    """Give every pool the size that today's terms and licences make; returns how many organisations had a wrong one."""
     after, changed = "", 0
     while True:
         with office.read() as unit:
             org_ids = [one.org_id for one in unit.directory.organisations(after, BATCH)]
-        changed += sum(_resize(office, org_id, catalogue, now) for org_id in org_ids)
+        changed += sum(_resize(office, org_id, now) for org_id in org_ids)
         if len(org_ids) < BATCH:
             return changed
         after = org_ids[-1]
 
 
-def _resize(office: Office, org_id: str, catalogue: Catalogue, now: datetime) -> bool:
+def _resize(office: Office, org_id: str, now: datetime) -> bool:
     with office.read() as unit:
-        if not unit.money.pool_sizes(org_id):
+        if not wrong_pools(unit, Licences(unit, unit.directory.organisation(org_id), now)):
             return False
     with office.write(org_id) as unit:
-        today = billing_day(unit, now)
-        sizes = unit.money.pool_sizes(org_id)
-        right = {key: (count, pool_seconds(key, count, catalogue, today)) for key, (count, _) in sizes.items()}
-        wrong = {key: size for key, size in right.items() if sizes[key] != size}
+        wrong = wrong_pools(unit, Licences(unit, unit.organisation, now))
         unit.money.write_pools(org_id, wrong)
         return bool(wrong)

@@ -1,14 +1,16 @@
-"""What a charging batch looks up besides money: organisations, users and numbers through a cache, and rate decks.
+"""What a charging batch looks up besides money: organisations, users, numbers, the catalogue and rate decks.
 
-The cache is never stale. Every change of an organisation's users, numbers or settings raises the `directory_version`
-in its wallet row, in the same transaction; a batch reads that row anyway, under lock, and a cached value of another
-version is read again. Any number of processes may share one database.
+Organisations, users and numbers go through a cache that is never stale: every change of them raises the
+`directory_version` in the organisation's wallet row, in the same transaction; a batch reads that row anyway, under
+lock, and a cached value of another version is read again. The lists of rate decks and of the operator's own rows of the
+catalogue have a version for all organisations, which a batch reads too. Any number of processes may share one database.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
 from typing import Generic, TypeVar
 
+from gettone.domain.catalogue import Catalogue, Terms
 from gettone.domain.deck import parse_deck
 from gettone.domain.parties import Organisation, ServedNumber, User
 from gettone.domain.rates import CompiledDeck, compile_deck
@@ -87,6 +89,27 @@ class Directory:
     def number(self, org_id: str, digits: str) -> ServedNumber | None:
         """One of the organisation's numbers."""
         return self._numbers.get((org_id, digits))
+
+
+class CatalogueShelf:
+    """The catalogue, shipped rows and the operator's; made again when any process has imported some."""
+
+    def __init__(self, make: Callable[[Mapping[str, str]], Catalogue]) -> None:
+        """*make* a catalogue of the operator's rows by table name, and the shipped ones."""
+        self._make = make
+        self._version = -1
+        self._catalogue: Catalogue | None = None
+
+    def refresh(self, unit: ChargingUnit, version: int) -> None:
+        """Read the operator's rows if *version* is not the one known here."""
+        if version != self._version:
+            self._catalogue = self._make(unit.catalogue_tables())
+            self._version = version
+
+    def terms(self, day: date) -> Terms:
+        """What counts on *day*."""
+        assert self._catalogue is not None, "a batch refreshes the shelf before it decides"
+        return self._catalogue.terms(day)
 
 
 class DeckShelf:

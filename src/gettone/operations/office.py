@@ -8,7 +8,7 @@ A writing unit is committed durably when its block ends, and rolled back whole w
 the organisation is written back with its account, `version` raised, so that charging batches see every change.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,16 +18,22 @@ import msgspec
 
 from gettone.domain.ledger import Entry
 from gettone.domain.lots import Lot
+from gettone.domain.policies import Tally
 from gettone.operations.ports import Account
 from gettone.operations.views import (
+    BarView,
+    BlockView,
     CallView,
     DeckView,
+    DestinationView,
     EntryView,
     Key,
     LotView,
+    NoticeView,
     NumberView,
     OrganisationView,
     PoolView,
+    SubscriptionView,
     UsageTotal,
     UsageView,
     UserView,
@@ -68,6 +74,9 @@ class DirectoryRows(Protocol):
 
     def users(self, org_id: str, search: str, after: str, limit: int) -> list[UserView]:
         """Users in order of user principal name, those after *after*."""
+
+    def all_users(self, org_id: str) -> Iterator[UserView]:
+        """Every user, in order of user id, without their numbers."""
 
     def add_users(self, org_id: str, users: Sequence[UserView]) -> None:
         """Write new users, without their numbers."""
@@ -173,6 +182,84 @@ class DeckRows(Protocol):
         """Write a deck and raise the version of the rates."""
 
 
+class CatalogueRows(Protocol):
+    """The operator's own rows of the catalogue."""
+
+    def catalogue_tables(self) -> dict[str, str]:
+        """The operator's rows as CSV text, by table name."""
+
+    def write_catalogue_table(self, name: str, content: str, now: datetime) -> None:
+        """Put *content* in place of the operator's rows of a table (empty: take them away); raises the version."""
+
+
+class LicenceRows(Protocol):
+    """Subscriptions and how many users hold what."""
+
+    def subscriptions(self, org_id: str, *, ended: bool = False) -> list[SubscriptionView]:
+        """Subscriptions in order of creation; with *ended* also those that are over."""
+
+    def subscription_by_reference(self, org_id: str, reference: str) -> SubscriptionView | None:
+        """The subscription of one order."""
+
+    def add_subscription(self, org_id: str, new: SubscriptionView) -> None:
+        """Write a new subscription."""
+
+    def change_subscription(self, org_id: str, changed: SubscriptionView) -> None:
+        """Write quantity and end of a subscription."""
+
+    def assigned(self, org_id: str) -> dict[str, int]:
+        """How many users hold each product; products that nobody holds may be missing."""
+
+    def write_assigned(self, org_id: str, counts: Mapping[str, int]) -> None:
+        """Write how many users hold these products."""
+
+    def holders(self, org_id: str, sku: str, after: str, limit: int) -> list[UserView]:
+        """Users who hold a product, in order of user principal name, those after *after*."""
+
+    def number_counts(self, org_id: str) -> list[tuple[str, str, str, int]]:
+        """How many numbers the organisation has by (use, source, leading digits of at most seven)."""
+
+
+class PolicyRows(Protocol):
+    """Barred numbers, blocks, limits and notices."""
+
+    def bars(self, org_id: str) -> list[BarView]:
+        """Barred and exempted prefixes, in order of direction and prefix."""
+
+    def write_bars(self, org_id: str, bars: Sequence[BarView]) -> None:
+        """Write bars, new or not."""
+
+    def remove_bars(self, org_id: str, keys: Collection[tuple[str, str]]) -> None:
+        """Take out bars by (direction, prefix)."""
+
+    def blocked_users(self, org_id: str, after: str, limit: int) -> list[UserView]:
+        """Users with a block, also one that is over but not cleared, in order of name."""
+
+    def add_block(self, org_id: str, block: BlockView) -> None:
+        """Write one line of the history of blocks."""
+
+    def block_history(self, org_id: str, user_id: str, before: int | None, limit: int) -> list[BlockView]:
+        """The history of blocks, newest first, those before an instant in microseconds; of one user if named."""
+
+    def blocks_ended(self, now: datetime, after: str, limit: int) -> list[tuple[str, str]]:
+        """(org_id, user_id) of users whose block ended by itself, those after ``org_id/user_id``."""
+
+    def tallies(self, org_id: str, period: int, after: str, limit: int) -> list[Tally]:
+        """Tallies of a month in order of subject, those after *after*."""
+
+    def destinations(self, org_id: str, after: str, limit: int) -> list[DestinationView]:
+        """Premium destinations that are known, in order."""
+
+    def allow_destination(self, org_id: str, destination: str, now: datetime) -> None:
+        """Let a premium destination count as known."""
+
+    def add_notice(self, org_id: str, notice: NoticeView) -> None:
+        """Write a notice unless one with its id is there."""
+
+    def notices(self, org_id: str, kind: str, before: tuple[int, str] | None, limit: int) -> list[NoticeView]:
+        """Notices, newest first, those before (microseconds, notice id); of one kind if named."""
+
+
 class KeyRows(Protocol):
     """API keys."""
 
@@ -187,6 +274,12 @@ class KeyRows(Protocol):
 
     def revoke(self, key_id: str, now: datetime) -> None:
         """Mark a key as revoked."""
+
+    def add_token(self, token_hash: bytes, key_id: str, expires_at: datetime, now: datetime) -> None:
+        """Write an access token of a key, and forget those that expired before *now*."""
+
+    def key_of_token(self, token_hash: bytes, now: datetime) -> Key | None:
+        """The key that a token stands for, while the token is good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +304,18 @@ class Unit(Protocol):
     @property
     def calls(self) -> CallRows:
         """Calls and usage records."""
+
+    @property
+    def licences(self) -> LicenceRows:
+        """Subscriptions and how many users hold what."""
+
+    @property
+    def policies(self) -> PolicyRows:
+        """Barred numbers, blocks, limits and notices."""
+
+    @property
+    def catalogue(self) -> CatalogueRows:
+        """The operator's own rows of the catalogue."""
 
     @property
     def decks(self) -> DeckRows:

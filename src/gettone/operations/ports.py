@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from gettone.domain.ledger import Entry
 from gettone.domain.parties import Organisation, ServedNumber, User
+from gettone.domain.policies import Tally
 from gettone.domain.pools import Pool
 from gettone.domain.session import Call
 from gettone.domain.usage import UsageRecord
@@ -45,6 +46,13 @@ class Account:
         size = self.pool_sizes.get(pool_key, 0)
         self.pools[pool_key, period] = Pool(pool_key, period, size, used_seconds, held_seconds)
 
+    def set_size(self, pool_key: str, seconds: int) -> None:
+        """Let a pool have *seconds*: one that is a user's own has no size in storage."""
+        self.pool_sizes[pool_key] = seconds
+        for (key, _), pool in self.pools.items():
+            if key == pool_key:
+                pool.size_seconds = seconds
+
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
@@ -71,6 +79,29 @@ class Loaded:
     accounts: dict[str, Account]
     calls: dict[CallKey, Call]
     rates_version: int
+    catalogue_version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something an administrator should know; *notice_id* names the crossing, and is written once."""
+
+    org_id: str
+    notice_id: str
+    kind: str
+    subject: str
+    facts: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class UserBlocked:
+    """The fraud guard blocks a user; *detail* is the number that was called."""
+
+    org_id: str
+    user_id: str
+    reason: str
+    until: datetime
+    detail: str
 
 
 @dataclass(slots=True)
@@ -79,6 +110,8 @@ class Changes:
 
     Accounts and pools are those of `Loaded`, changed in place; entries are numbered by the account's entry number.
     A usage record stands with its call, its line, and the number of the entry that moved its money (0 when none did).
+    *tallies* are by (org_id, subject, period), *destinations* premium ones with when they
+    were first called, as far as is known here.
     """
 
     accounts: dict[str, Account] = field(default_factory=dict)
@@ -87,6 +120,15 @@ class Changes:
     entries: list[tuple[str, int, Entry]] = field(default_factory=list)
     usage: list[tuple[str, str, int, UsageRecord, int]] = field(default_factory=list)
     answers: dict[RequestKey, StoredAnswer] = field(default_factory=dict)
+    tallies: dict[tuple[str, str, int], Tally] = field(default_factory=dict)
+    destinations: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    blocks: list[UserBlocked] = field(default_factory=list)
+    notices: dict[tuple[str, str], Notice] = field(default_factory=dict)
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.accounts or self.answers or self.tallies or self.notices or self.blocks)
 
 
 class ChargingUnit(Protocol):
@@ -100,6 +142,18 @@ class ChargingUnit(Protocol):
 
     def older_pool(self, account: Account, pool_key: str, period: int) -> None:
         """Read a month of a pool that lies before the first period of `load` into *account*."""
+
+    def own_pools(self, accounts: dict[str, Account], keys: Sequence[tuple[str, str]], first_period: int) -> None:
+        """Read the months from *first_period* on of pools that are users' own, (org_id, pool_key), into *accounts*."""
+
+    def tallies(self, keys: Sequence[tuple[str, str]], first_period: int) -> list[tuple[str, Tally]]:
+        """The tallies of (org_id, subject) from *first_period* on, each with its org_id."""
+
+    def destination(self, org_id: str, destination: str, since: datetime) -> tuple[bool, int]:
+        """Whether a premium destination is known, and how many others were first called *since*."""
+
+    def catalogue_tables(self) -> dict[str, str]:
+        """The operator's own rows of the catalogue: CSV text by table."""
 
     def organisations(self, org_ids: Sequence[str]) -> dict[str, Organisation]:
         """The organisations' settings."""

@@ -9,7 +9,7 @@ from gettone.domain.numbers import NumberPlan, parse_e164
 from gettone.domain.rates import CompiledDeck
 from gettone.domain.refusals import Refusal
 from gettone.errors import NotFound
-from gettone.operations.charging import Batch, parts_of
+from gettone.operations.batch import Batch, parts_of
 from gettone.operations.messages import Part, StartCall
 from gettone.operations.opening import References, Tables
 from gettone.operations.ports import ChargingStore, ChargingUnit

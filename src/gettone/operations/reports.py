@@ -5,13 +5,15 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from gettone.domain.catalogue import Terms
 from gettone.domain.ledger import EntryKind
-from gettone.domain.pools import period_of
+from gettone.domain.pools import period_of, split_key
 from gettone.domain.session import CallState
 from gettone.errors import InvalidInput, NotFound
 from gettone.operations import checks
 from gettone.operations.office import CallFilter, Office, Unit, add_totals
 from gettone.operations.paging import bad_cursor, check_limit, number_cursor, page
+from gettone.operations.terms import terms_now
 from gettone.operations.views import (
     CallDetail,
     CallView,
@@ -136,26 +138,20 @@ def pools(office: Office, org_id: str, now: datetime, *, period: int | None = No
         at_hand = _period_now(unit, org_id, now)
         wanted = at_hand if period is None else period
         found = unit.money.pools(org_id, wanted, current=wanted == at_hand)
-    return tuple(_with_names(one) for one in found)
+        terms = terms_now(unit, unit.directory.organisation(org_id), now)
+    return tuple(_with_names(one, terms) for one in found)
 
 
 def _period_now(unit: Unit, org_id: str, now: datetime) -> int:
     return period_of(now, ZoneInfo(unit.directory.organisation(org_id).time_zone))
 
 
-def _with_names(pool: PoolView) -> PoolView:
-    """The pool with area and product, which its key is made of."""
-    area, _, product = pool.pool_key.partition("/")
-    return PoolView(
-        pool_key=pool.pool_key,
-        area=area,
-        product=product,
-        period=pool.period,
-        licences=pool.licences,
-        size_seconds=pool.size_seconds,
-        used_seconds=pool.used_seconds,
-        held_seconds=pool.held_seconds,
-        free_seconds=pool.free_seconds,
+def _with_names(pool: PoolView, terms: Terms) -> PoolView:
+    """The pool with what its key is made of, and the code under which reports show its calls."""
+    area, plan, counter = split_key(pool.pool_key)
+    known = terms.service_plans.get(plan)
+    return msgspec.structs.replace(
+        pool, area=area, product=plan, counter=counter, capability=known.capability if known else plan
     )
 
 

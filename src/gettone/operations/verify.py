@@ -13,8 +13,11 @@ from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from gettone.domain.entitlement import Catalogue, pool_key
-from gettone.operations.directory import pool_seconds
+from gettone.catalogue.tables import catalogue
+from gettone.domain.catalogue import Terms
+from gettone.domain.licences import Holding, included_licences, pool_seconds, pools_of, purchased_pools
+from gettone.domain.policies import ORGANISATION
+from gettone.operations.tallies import user_subject
 from gettone.operations.views import Finding
 
 KINDS = {
@@ -47,6 +50,11 @@ KINDS = {
     "pool_held": "what a pool holds is not what running calls hold of it",
     "pool_licences": "a pool counts other licences than are assigned",
     "pool_size": "a pool's size is not what its licences make",
+    "licence_count": "the count of a product's assigned licences is not how many users hold it",
+    "licence_not_owned": "users hold more licences of a product than the organisation owns",
+    "tally_open_calls": "a tally counts other running calls than there are",
+    "tally_held": "what a tally holds is not what running calls may cost",
+    "tally_spent": "what a tally has spent is not what its calls cost",
     "answer_without_call": "an answer is kept for a call that is not there",
     "number_owned_twice": "a number of one organisation belongs to another",
     "number_without_owner": "a number is not in the list of owners",
@@ -70,11 +78,36 @@ class OpenCall:
     supervised: bool
 
 
+@dataclass(frozen=True, slots=True)
+class CountedCall:
+    """A call of a user as limits count it: running with what it may cost, or over with what it has cost."""
+
+    org_id: str
+    user_id: str
+    period: int
+    groups: tuple[str, ...]
+    international: bool
+    open: bool
+    held_micros: int
+    spent_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an organisation is: its billing time zone and its country."""
+
+    time_zone: str
+    country: str
+
+
 class Audit(Protocol):
     """Reads for verification, in one consistent view; *first* and *last* bound the organisations, both inclusive."""
 
-    def organisations(self, org_id: str) -> Iterator[list[tuple[str, str]]]:
-        """Ids and time zones, in order, some hundred at a time; or the one that is named."""
+    def organisations(self, org_id: str) -> Iterator[dict[str, Place]]:
+        """Organisations in order of id, some hundred at a time; or the one that is named."""
+
+    def catalogue_tables(self) -> dict[str, str]:
+        """The operator's rows of the catalogue, as CSV by table."""
 
     def shared_differences(self) -> Iterator[Finding]:
         """What is wrong beyond any one organisation."""
@@ -91,8 +124,20 @@ class Audit(Protocol):
     def pool_holds(self, first: str, last: str) -> Iterator[tuple[str, str, int, int]]:
         """(org_id, pool_key, period, held) of pools that hold something."""
 
-    def licences(self, first: str, last: str) -> Iterator[tuple[str, str, str]]:
-        """(org_id, usage location, products) of users with products."""
+    def licences(self, first: str, last: str) -> Iterator[tuple[str, str, str, bool]]:
+        """(org_id, usage location, licences, whether it is a resource account) of accounts with licences."""
+
+    def subscriptions(self, first: str, last: str) -> Iterator[tuple[str, str, int]]:
+        """(org_id, product, quantity) of subscriptions that count."""
+
+    def licence_counts(self, first: str, last: str) -> Iterator[tuple[str, str, int]]:
+        """(org_id, product, how many are assigned)."""
+
+    def counted_calls(self, first: str, last: str) -> Iterator[CountedCall]:
+        """Calls that count for spending limits, refused ones apart."""
+
+    def tallies(self, first: str, last: str) -> Iterator[tuple[str, str, int, int, int, int]]:
+        """(org_id, subject, period, open calls, held, spent) of every tally."""
 
     def pools(self, first: str, last: str) -> Iterator[tuple[str, str, int, int]]:
         """(org_id, pool_key, licences, size in seconds) of every pool."""
@@ -100,7 +145,6 @@ class Audit(Protocol):
 
 def verify(
     audit: Audit,
-    catalogue: Catalogue,
     now: datetime,
     *,
     org_id: str = "",
@@ -112,11 +156,14 @@ def verify(
     """
     if not org_id:
         yield from audit.shared_differences()
+    rows = catalogue(audit.catalogue_tables())
     for chunk in audit.organisations(org_id):
-        first, last = chunk[0][0], chunk[-1][0]
+        first, last = min(chunk), max(chunk)
+        terms = {one: rows.terms(now.astimezone(ZoneInfo(place.time_zone)).date()) for one, place in chunk.items()}
         yield from audit.differences(first, last)
         yield from _holds(audit, first, last)
-        yield from _licences(audit, catalogue, now, dict(chunk))
+        yield from _Licences(audit, chunk, terms).findings()
+        yield from _tallies(audit, first, last)
         if on_organisations is not None:
             on_organisations(len(chunk))
 
@@ -146,27 +193,78 @@ def _holds(audit: Audit, first: str, last: str) -> Iterator[Finding]:
             yield _finding("pool_held", pool[0], what, pools[pool], held_pools.get(pool, 0))
 
 
-def _licences(audit: Audit, catalogue: Catalogue, now: datetime, zones: dict[str, str]) -> Iterator[Finding]:
-    """Compare pools with the licences that are assigned."""
-    first, last = min(zones), max(zones)
-    assigned: Counter[tuple[str, str]] = Counter()
-    for org_id, location, products in audit.licences(first, last):
-        for product in products.split():
-            plan = catalogue.calling_plans.get(product)
-            if plan is not None and plan.pooled and location:
-                assigned[org_id, pool_key(catalogue.area(location), product)] += 1
-    there: set[tuple[str, str]] = set()
-    for org_id, key, licences, size_seconds in audit.pools(first, last):
-        there.add((org_id, key))
-        if licences != assigned[org_id, key]:
-            yield _finding("pool_licences", org_id, f"pool {key!r}", assigned[org_id, key], licences)
-        today = now.astimezone(ZoneInfo(zones.get(org_id, "UTC"))).date()
-        right = pool_seconds(key, licences, catalogue, today)
-        if size_seconds != right:
-            yield _finding("pool_size", org_id, f"pool {key!r}", right, size_seconds)
-    for org_id, key in sorted(assigned.keys() - there):
-        if assigned[org_id, key]:
-            yield _finding("pool_licences", org_id, f"pool {key!r}", assigned[org_id, key], "no pool")
+class _Licences:
+    """Licences of some organisations, and the pools that they make."""
+
+    def __init__(self, audit: Audit, places: dict[str, Place], terms: dict[str, Terms]) -> None:
+        """Read what is held and what is owned."""
+        self._audit = audit
+        self._places = places
+        self._terms = terms
+        self._range = (min(places), max(places))
+        self._assigned: Counter[tuple[str, str]] = Counter()
+        self._pooled: Counter[tuple[str, str]] = Counter()
+        self._owned: dict[str, dict[str, int]] = {}
+        for org_id, sku, quantity in audit.subscriptions(*self._range):
+            of_org = self._owned.setdefault(org_id, {})
+            of_org[sku] = of_org.get(sku, 0) + quantity
+        for org_id, owned in self._owned.items():
+            for key, count in purchased_pools(owned, places[org_id].country, terms[org_id]).items():
+                self._pooled[org_id, key] += count
+        for org_id, location, licences, resource in audit.licences(*self._range):
+            holding = Holding(location, tuple(licences.split()), resource)
+            self._assigned.update((org_id, sku) for sku in holding.products)
+            self._pooled.update((org_id, key) for key in pools_of(holding, places[org_id].country, terms[org_id]))
+
+    def findings(self) -> Iterator[Finding]:
+        """Compare counts with users, holdings with orders, and pools with both."""
+        yield from self._counts()
+        there: set[tuple[str, str]] = set()
+        for org_id, key, licences, size_seconds in self._audit.pools(*self._range):
+            there.add((org_id, key))
+            if licences != self._pooled[org_id, key]:
+                yield _finding("pool_licences", org_id, f"pool {key!r}", self._pooled[org_id, key], licences)
+            right = pool_seconds(key, licences, self._places[org_id].country, self._terms[org_id])
+            if size_seconds != right:
+                yield _finding("pool_size", org_id, f"pool {key!r}", right, size_seconds)
+        for org_id, key in sorted(self._pooled.keys() - there):
+            if self._pooled[org_id, key]:
+                yield _finding("pool_licences", org_id, f"pool {key!r}", self._pooled[org_id, key], "no pool")
+
+    def _counts(self) -> Iterator[Finding]:
+        counted = {(org_id, sku): count for org_id, sku, count in self._audit.licence_counts(*self._range)}
+        for org_id, sku in sorted(self._assigned.keys() | counted.keys()):
+            held, count = self._assigned[org_id, sku], counted.get((org_id, sku), 0)
+            if held != count:
+                yield _finding("licence_count", org_id, f"product {sku!r}", held, count)
+        for (org_id, sku), held in sorted(self._assigned.items()):
+            owned = self._owned.get(org_id, {})
+            right = owned.get(sku, 0) + included_licences(owned, self._terms[org_id]).get(sku, 0)
+            if held > right:
+                yield _finding("licence_not_owned", org_id, f"product {sku!r}", f"at most {right}", held)
+
+
+def _tallies(audit: Audit, first: str, last: str) -> Iterator[Finding]:
+    """Compare the tallies of limits with the calls that they count."""
+    right: dict[tuple[str, str, int], list[int]] = {}
+    for call in audit.counted_calls(first, last):
+        subjects = (user_subject(call.user_id), *call.groups)
+        for subject in (*subjects, ORGANISATION) if call.international else subjects:
+            sums = right.setdefault((call.org_id, subject, call.period), [0, 0, 0])
+            sums[0] += call.open
+            sums[1] += call.held_micros
+            sums[2] += call.spent_micros
+    there = {(org_id, subject, period): sums for org_id, subject, period, *sums in audit.tallies(first, last)}
+    kinds = ("tally_open_calls", "tally_held", "tally_spent")
+    for key in sorted(right.keys() | there.keys()):
+        org_id, subject, period = key
+        what = f"tally of {subject or 'the organisation'!r} in {period}"
+        for kind, expected, found in zip(kinds, right.get(key, _NONE), there.get(key, _NONE), strict=True):
+            if expected != found:
+                yield _finding(kind, org_id, what, expected, found)
+
+
+_NONE = [0, 0, 0]
 
 
 def _finding(kind: str, org_id: str, what: str, expected: object, found: object) -> Finding:

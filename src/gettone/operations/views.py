@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from gettone.domain.catalogue import SEPARATOR
+
 T = TypeVar("T")
 
 
@@ -20,7 +22,10 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 
 class OrganisationView(msgspec.Struct, frozen=True, kw_only=True):
-    """An organisation and its settings; *time_zone* is where its months and days begin."""
+    """An organisation and its settings; *time_zone* is where its months and days begin.
+
+    *policies* is the JSON object of its own rules, as `gettone.operations.policies` reads it.
+    """
 
     org_id: str
     name: str
@@ -31,27 +36,106 @@ class OrganisationView(msgspec.Struct, frozen=True, kw_only=True):
     closed: bool
     post_usage: bool
     created_at: datetime
+    policies: str = ""
 
 
 class UserView(msgspec.Struct, frozen=True, kw_only=True):
-    """A user with licences and numbers; *usage_location* is empty until set."""
+    """A user with licences and numbers; *usage_location* is empty until set.
+
+    *licences* are part numbers of products, each followed by the service plans switched off in it, every one behind an
+    exclamation mark. *resource* marks an account of a voice application. *version* counts the changes of this user.
+    *limit_micros* is the user's own spending limit a month. Blocked while *blocked_reason* is not empty, until
+    *blocked_until*, or until somebody unblocks when that is None.
+    """
 
     user_id: str
     upn: str
     display_name: str
     usage_location: str
-    products: tuple[str, ...]
+    licences: tuple[str, ...]
     numbers: tuple[str, ...]
     created_at: datetime
+    resource: bool = False
+    department: str = ""
+    cost_centre: str = ""
+    dial_out_policy: str = ""
+    limit_micros: int | None = None
+    blocked_reason: str = ""
+    blocked_until: datetime | None = None
+    version: int = 1
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """Part numbers of the products held."""
+        return tuple(licence.partition(SEPARATOR)[0] for licence in self.licences)
 
 
 class NumberView(msgspec.Struct, frozen=True, kw_only=True):
-    """A number of the organisation's; *use* is user, conference, auto_attendant or call_queue."""
+    """A number of the organisation's; *use* is user, conference, auto_attendant, call_queue or unassigned.
+
+    *user_id* is the user it rings, or the resource account of the voice application. *source* is plan, ported or
+    direct.
+    """
 
     number: str
     use: str
     user_id: str
     label: str
+    source: str = "direct"
+
+
+class SubscriptionView(msgspec.Struct, frozen=True, kw_only=True):
+    """An order of licences of one product; *reference* names the order, *ended_at* is None while it counts."""
+
+    subscription_id: str
+    sku: str
+    quantity: int
+    reference: str
+    created_at: datetime
+    ended_at: datetime | None = None
+
+
+class BarView(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers beginning with *prefix* (digits) that are not called, or not answered, by *direction*.
+
+    *barred* False exempts them from a shorter prefix.
+    """
+
+    direction: str
+    prefix: str
+    barred: bool
+    label: str
+    created_at: datetime
+
+
+class BlockView(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the history of blocks; *action* is blocked or unblocked, *by* who did it."""
+
+    user_id: str
+    at: datetime
+    action: str
+    reason: str
+    until: datetime | None
+    by: str
+    detail: str
+
+
+class DestinationView(msgspec.Struct, frozen=True, kw_only=True):
+    """A premium destination that was called, or was *allowed* by an administrator."""
+
+    destination: str
+    first_at: datetime
+    allowed: bool
+
+
+class NoticeView(msgspec.Struct, frozen=True, kw_only=True):
+    """Something an administrator should know; *facts* say what, by name, as text."""
+
+    notice_id: str
+    kind: str
+    subject: str
+    written_at: datetime
+    facts: dict[str, str]
 
 
 class LotView(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,6 +274,8 @@ class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
 class PoolView(msgspec.Struct, frozen=True, kw_only=True):
     """A minute pool in a month (*period* is yyyymm).
 
+    *product* is the service plan that makes it, *counter* which of its two counters when it has two, *capability* the
+    code under which reports show its calls.
     The month at hand shows the size and licences of now; any other the size when it was last drawn on, and no licences.
     """
 
@@ -202,6 +288,8 @@ class PoolView(msgspec.Struct, frozen=True, kw_only=True):
     used_seconds: int
     held_seconds: int
     free_seconds: int
+    counter: str = ""
+    capability: str = ""
 
 
 class DeckView(msgspec.Struct, frozen=True, kw_only=True):

@@ -96,13 +96,18 @@ def restore(url: str, path: Path, *, on_progress: Progress | None = None) -> Bac
     Raises:
         InvalidFile: the file is no backup, is damaged or is cut.
         SchemaMismatch: it was made by a newer program.
-        Conflict: the database is not empty.
+        Conflict: the database is not empty, or empty and of a newer schema than the backup.
         StorageError: the database or the file cannot be used.
     """
     with _file_errors(path), _opened(path) as archive:
         manifest = check_backup(archive, path.name)
         _check_revision(manifest)
-        schema_upgrade.upgrade(url, revision=manifest.revision)
+        found = schema_upgrade.upgrade(url, revision=manifest.revision).revision
+        if found != manifest.revision:
+            raise Conflict(
+                f"the backup is of schema revision {manifest.revision}, the database has {found} already; "
+                "restore into a new one, which gets the backup's schema first and is upgraded then"
+            )
         database = open_database(url, connections=1)
         try:
             with database.writing() as connection:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from gettone.domain.lots import Lot
 from gettone.domain.pools import Pool
 from gettone.domain.wallet import Wallet
@@ -14,6 +16,11 @@ from gettone.operations.ports import Account, Changes
 from gettone.storage.rows import instant, microseconds
 
 Row = tuple[Any, ...]
+
+SYSTEM = "system"
+"""Who blocks, when nobody asked for it."""
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Snapshot:
@@ -58,14 +65,21 @@ class Snapshot:
         if row is not None:
             self._pools[account.wallet.org_id, pool_key, period] = (row[0], row[1])
 
+    def own_pools(self, accounts: dict[str, Account], rows: Iterable[Sequence[Any]]) -> None:
+        """Put users' own pools into their accounts, from rows (org_id, pool_key, period, used, held)."""
+        for org_id, pool_key, period, used, held in rows:
+            self._pools[org_id, pool_key, period] = (used, held)
+            accounts[org_id].new_pool(pool_key, period, used, held)
+
     def wallet_rows(self, accounts: dict[str, Account]) -> list[Row]:
-        """(posted, held, overrun, entry_number, org_id, version as read) of every account, in order of org_id."""
+        """(posted, held, overrun, entry_number, directory_version, org_id, version as read), in order of org_id."""
         return [
             (
                 account.wallet.posted_micros,
                 account.wallet.held_micros,
                 account.wallet.overrun_micros,
                 account.entry_number,
+                account.directory_version,
                 org_id,
                 account.version,
             )
@@ -104,6 +118,49 @@ def entry_rows(changes: Changes, now: datetime) -> tuple[list[Row], list[Row]]:
         for line, posting in enumerate(entry.postings):
             postings.append((org_id, number, line, posting.account._value_, posting.lot_id, posting.micros))
     return entries, postings
+
+
+def tally_rows(changes: Changes) -> list[Row]:
+    """The rows of tally, in the order of `rows.TALLY_COLUMNS`."""
+    return [
+        (
+            org_id,
+            tally.subject,
+            tally.period,
+            tally.open_calls,
+            tally.spent_micros,
+            tally.held_micros,
+            tally.hour,
+            tally.hour_micros,
+            tally.warned_percent,
+        )
+        for (org_id, _, _), tally in changes.tallies.items()
+    ]
+
+
+def notice_rows(changes: Changes, now: datetime) -> list[Row]:
+    """The rows of notice: org_id, notice_id, kind, subject, written_at, facts."""
+    written_at = microseconds(now)
+    return [
+        (notice.org_id, notice.notice_id, notice.kind, notice.subject, written_at, _encode(notice.facts).decode())
+        for notice in changes.notices.values()
+    ]
+
+
+def block_rows(changes: Changes, now: datetime) -> tuple[list[Row], list[Row]]:
+    """Of users blocked by the fraud guard: (reason, until, org_id, user_id), and the rows of user_block."""
+    at = microseconds(now)
+    users = [(block.reason, microseconds(block.until), block.org_id, block.user_id) for block in changes.blocks]
+    history = [
+        (block.org_id, block.user_id, at, "blocked", block.reason, microseconds(block.until), SYSTEM, block.detail)
+        for block in changes.blocks
+    ]
+    return users, history
+
+
+def destination_rows(changes: Changes) -> list[Row]:
+    """The rows of known_destination: org_id, destination, first_at."""
+    return [(org_id, destination, microseconds(first)) for (org_id, destination), first in changes.destinations.items()]
 
 
 def usage_rows(changes: Changes) -> list[Row]:

@@ -1,9 +1,32 @@
-"""Organisations, users and numbers in SQL (`operations.office.DirectoryRows`)."""
+"""Organisations, users and numbers in SQL (`operations.office.DirectoryRows`).
 
-from collections.abc import Collection, Sequence
+What takes thousands of rows at once asks with lists and writes with one statement for all of them, so that a file of a
+hundred thousand users takes seconds.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, or_, select, update
+import msgspec
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    Text,
+    Update,
+    any_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 
 from gettone.errors import Conflict, NotFound
@@ -11,6 +34,26 @@ from gettone.operations.office import chunks
 from gettone.operations.views import NumberView, OrganisationView, UserView
 from gettone.storage.rows import instant, microseconds
 from gettone.storage.schema import number_owner, organisation, phone_number, subscriber, wallet
+
+LIST_SIZE = 5000
+"""How many values one statement is asked for, and how many users are read at once."""
+
+_encode = msgspec.json.Encoder().encode
+
+_USER_CHANGES = (
+    "upn",
+    "display_name",
+    "usage_location",
+    "licences",
+    "resource",
+    "department",
+    "cost_centre",
+    "dial_out_policy",
+    "limit_micros",
+    "blocked_reason",
+    "blocked_until",
+)
+_NUMBER_CHANGES = ("use", "user_id", "label", "source")
 
 
 class SqlDirectory:
@@ -48,15 +91,14 @@ class SqlDirectory:
     def users_by_ref(self, org_id: str, refs: Collection[str]) -> dict[str, UserView]:
         """See `DirectoryRows`; a user id goes before a user principal name."""
         found: dict[str, UserView] = {}
-        for part in chunks(dict.fromkeys(refs)):
-            same = or_(subscriber.c.user_id.in_(part), subscriber.c.upn.in_([ref.lower() for ref in part]))
-            users = self._with_numbers(org_id, select(subscriber).where(subscriber.c.org_id == org_id, same))
-            by_id = {user.user_id: user for user in users}
-            by_upn = {user.upn: user for user in users}
-            for ref in part:
-                user = by_id.get(ref) or by_upn.get(ref.lower())
-                if user is not None:
-                    found[ref] = user
+        here = select(subscriber).where(subscriber.c.org_id == org_id)
+        for part in chunks(dict.fromkeys(refs), LIST_SIZE):
+            by_id = here.where(among(self._connection, subscriber.c.user_id, part))
+            found |= {user.user_id: user for user in users_of(self._connection, org_id, by_id)}
+            names = {ref: ref.lower() for ref in part if ref not in found}
+            by_upn = here.where(among(self._connection, subscriber.c.upn, set(names.values())))
+            users = {user.upn: user for user in users_of(self._connection, org_id, by_upn)} if names else {}
+            found |= {ref: users[upn] for ref, upn in names.items() if upn in users}
         return found
 
     def users(self, org_id: str, search: str, after: str, limit: int) -> list[UserView]:
@@ -65,7 +107,18 @@ class SqlDirectory:
         if search:
             columns = (subscriber.c.upn, subscriber.c.display_name, subscriber.c.user_id)
             query = query.where(or_(*(column.icontains(search, autoescape=True) for column in columns)))
-        return self._with_numbers(org_id, query.order_by(subscriber.c.upn).limit(limit))
+        return users_of(self._connection, org_id, query.order_by(subscriber.c.upn).limit(limit))
+
+    def all_users(self, org_id: str) -> Iterator[UserView]:
+        """See `DirectoryRows`; a part at a time, so that whoever reads may write as well."""
+        here = select(subscriber).where(subscriber.c.org_id == org_id).order_by(subscriber.c.user_id).limit(LIST_SIZE)
+        after = ""
+        while True:
+            rows = self._connection.execute(here.where(subscriber.c.user_id > after)).all()
+            yield from (_user(row, ()) for row in rows)
+            if len(rows) < LIST_SIZE:
+                return
+            after = rows[-1].user_id
 
     def add_users(self, org_id: str, users: Sequence[UserView]) -> None:
         """See `DirectoryRows`."""
@@ -73,25 +126,14 @@ class SqlDirectory:
             self._connection.execute(insert(subscriber), [_user_values(org_id, user) for user in users])
 
     def change_users(self, org_id: str, users: Sequence[UserView]) -> None:
-        """See `DirectoryRows`."""
+        """See `DirectoryRows`; each row's version is raised by one."""
         if not users:
             return
-        statement = update(subscriber).where(
-            subscriber.c.org_id == bindparam("of_org"), subscriber.c.user_id == bindparam("of_user")
+        statement = _by_key(subscriber, subscriber.c.user_id, _USER_CHANGES)
+        self._connection.execute(
+            statement.values(version=subscriber.c.version + 1),
+            [_keyed(_user_values(org_id, user), "user_id", _USER_CHANGES) for user in users],
         )
-        rows = [
-            {
-                "of_org": org_id,
-                "of_user": user.user_id,
-                "upn": user.upn,
-                "display_name": user.display_name,
-                "usage_location": user.usage_location,
-                "products": " ".join(user.products),
-            }
-            for user in users
-        ]
-        columns = ("upn", "display_name", "usage_location", "products")
-        self._connection.execute(statement.values({column: bindparam(column) for column in columns}), rows)
 
     def remove_user(self, org_id: str, user_id: str) -> None:
         """See `DirectoryRows`."""
@@ -113,17 +155,19 @@ class SqlDirectory:
     def numbers_by_digits(self, org_id: str, digits: Collection[str]) -> dict[str, NumberView]:
         """See `DirectoryRows`."""
         found: dict[str, NumberView] = {}
-        for part in chunks(digits):
-            query = select(phone_number).where(phone_number.c.org_id == org_id, phone_number.c.digits.in_(part))
+        for part in chunks(digits, LIST_SIZE):
+            query = select(phone_number).where(
+                phone_number.c.org_id == org_id, among(self._connection, phone_number.c.digits, part)
+            )
             found |= {row.digits: _number(row) for row in self._connection.execute(query)}
         return found
 
     def owned_elsewhere(self, org_id: str, digits: Collection[str]) -> set[str]:
         """See `DirectoryRows`."""
         found: set[str] = set()
-        for part in chunks(digits):
+        for part in chunks(digits, LIST_SIZE):
             query = select(number_owner.c.digits).where(
-                number_owner.c.digits.in_(part), number_owner.c.org_id != org_id
+                among(self._connection, number_owner.c.digits, part), number_owner.c.org_id != org_id
             )
             found |= set(self._connection.execute(query).scalars())
         return found
@@ -141,41 +185,51 @@ class SqlDirectory:
 
     def change_numbers(self, org_id: str, numbers: Sequence[NumberView]) -> None:
         """See `DirectoryRows`."""
-        for number in numbers:
-            values = _number_values(org_id, number)
+        if numbers:
             self._connection.execute(
-                update(phone_number)
-                .where(phone_number.c.org_id == org_id, phone_number.c.digits == values["digits"])
-                .values(values)
+                _by_key(phone_number, phone_number.c.digits, _NUMBER_CHANGES),
+                [_keyed(_number_values(org_id, number), "digits", _NUMBER_CHANGES) for number in numbers],
             )
 
     def remove_numbers(self, org_id: str, digits: Collection[str]) -> None:
         """See `DirectoryRows`."""
-        for part in chunks(digits):
+        for part in chunks(digits, LIST_SIZE):
             for table in (phone_number, number_owner):
-                self._connection.execute(delete(table).where(table.c.org_id == org_id, table.c.digits.in_(part)))
+                listed = among(self._connection, table.c.digits, part)
+                self._connection.execute(delete(table).where(table.c.org_id == org_id, listed))
 
-    def _with_numbers(self, org_id: str, query: Select[Any]) -> list[UserView]:
-        rows = self._connection.execute(query).all()
-        numbers: dict[str, list[str]] = {}
-        for part in chunks(row.user_id for row in rows):
-            of_users = select(phone_number.c.user_id, phone_number.c.digits).where(
-                phone_number.c.org_id == org_id, phone_number.c.user_id.in_(part)
-            )
-            for user_id, digits in self._connection.execute(of_users.order_by(phone_number.c.digits)):
-                numbers.setdefault(user_id, []).append("+" + digits)
-        return [
-            UserView(
-                user_id=row.user_id,
-                upn=row.upn,
-                display_name=row.display_name,
-                usage_location=row.usage_location,
-                products=tuple(row.products.split()),
-                numbers=tuple(numbers.get(row.user_id, ())),
-                created_at=instant(row.created_at),
-            )
-            for row in rows
-        ]
+
+def users_of(connection: Connection, org_id: str, query: Select[Any]) -> list[UserView]:
+    """The users whose rows *query* selects, in its order, with their numbers."""
+    rows = connection.execute(query).all()
+    numbers: dict[str, list[str]] = {}
+    columns = phone_number.c
+    for part in chunks((row.user_id for row in rows), LIST_SIZE):
+        theirs = select(columns.user_id, columns.digits).where(
+            columns.org_id == org_id, among(connection, columns.user_id, part)
+        )
+        for user_id, digits in connection.execute(theirs.order_by(columns.digits)):
+            numbers.setdefault(user_id, []).append("+" + digits)
+    return [_user(row, tuple(numbers.get(row.user_id, ()))) for row in rows]
+
+
+def among(connection: Connection, column: Column[str], values: Collection[str]) -> ColumnElement[bool]:
+    """Whether *column* is one of *values*: one parameter, however many they are."""
+    if connection.dialect.name == "sqlite":
+        listed = func.json_each(_encode(list(values)).decode()).table_valued("value")
+        return column.in_(select(listed.c.value))
+    return column == any_(bindparam(None, list(values), type_=ARRAY(Text)))
+
+
+def _by_key(table: Table, key: Column[str], columns: Iterable[str]) -> Update:
+    """An update of *columns* of many rows, each named by ``of_org`` and ``of_key`` (`_keyed`)."""
+    same = (table.c.org_id == bindparam("of_org"), key == bindparam("of_key"))
+    return update(table).where(*same).values({column: bindparam(f"new_{column}") for column in columns})
+
+
+def _keyed(row: dict[str, Any], key: str, columns: Iterable[str]) -> dict[str, Any]:
+    """Fill `_by_key` from a whole row."""
+    return {f"new_{column}": row[column] for column in columns} | {"of_org": row["org_id"], "of_key": row[key]}
 
 
 def _organisation(row: Row[Any]) -> OrganisationView:
@@ -189,6 +243,7 @@ def _organisation(row: Row[Any]) -> OrganisationView:
         closed=bool(row.closed),
         post_usage=bool(row.post_usage),
         created_at=instant(row.created_at),
+        policies=row.policies,
     )
 
 
@@ -203,7 +258,28 @@ def _organisation_values(view: OrganisationView) -> dict[str, Any]:
         "closed": int(view.closed),
         "post_usage": int(view.post_usage),
         "created_at": microseconds(view.created_at),
+        "policies": view.policies,
     }
+
+
+def _user(row: Row[Any], numbers: tuple[str, ...]) -> UserView:
+    return UserView(
+        user_id=row.user_id,
+        upn=row.upn,
+        display_name=row.display_name,
+        usage_location=row.usage_location,
+        licences=tuple(row.licences.split()),
+        numbers=numbers,
+        created_at=instant(row.created_at),
+        resource=bool(row.resource),
+        department=row.department,
+        cost_centre=row.cost_centre,
+        dial_out_policy=row.dial_out_policy,
+        limit_micros=row.limit_micros,
+        blocked_reason=row.blocked_reason,
+        blocked_until=None if row.blocked_until is None else instant(row.blocked_until),
+        version=row.version,
+    )
 
 
 def _user_values(org_id: str, user: UserView) -> dict[str, Any]:
@@ -213,13 +289,23 @@ def _user_values(org_id: str, user: UserView) -> dict[str, Any]:
         "upn": user.upn,
         "display_name": user.display_name,
         "usage_location": user.usage_location,
-        "products": " ".join(user.products),
+        "licences": " ".join(user.licences),
         "created_at": microseconds(user.created_at),
+        "resource": int(user.resource),
+        "department": user.department,
+        "cost_centre": user.cost_centre,
+        "dial_out_policy": user.dial_out_policy,
+        "limit_micros": user.limit_micros,
+        "blocked_reason": user.blocked_reason,
+        "blocked_until": None if user.blocked_until is None else microseconds(user.blocked_until),
+        "version": user.version,
     }
 
 
 def _number(row: Row[Any]) -> NumberView:
-    return NumberView(number="+" + row.digits, use=row.use, user_id=row.user_id, label=row.label)
+    return NumberView(
+        number="+" + row.digits, use=row.use, user_id=row.user_id, label=row.label, source=row.source or "direct"
+    )
 
 
 def _number_values(org_id: str, number: NumberView) -> dict[str, Any]:
@@ -229,4 +315,5 @@ def _number_values(org_id: str, number: NumberView) -> dict[str, Any]:
         "use": number.use,
         "user_id": number.user_id,
         "label": number.label,
+        "source": number.source,
     }

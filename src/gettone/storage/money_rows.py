@@ -53,7 +53,7 @@ class SqlMoney:
     def save(self, account: Account) -> bool:
         """Write a locked account back; False when another writer changed it under the lock."""
         accounts = {account.wallet.org_id: account}
-        for posted, held, overrun, entry_number, org_id, version in self._snapshot.wallet_rows(accounts):
+        for posted, held, overrun, entry_number, directory, org_id, version in self._snapshot.wallet_rows(accounts):
             written = self._connection.execute(
                 update(wallet)
                 .where(wallet.c.org_id == org_id, wallet.c.version == version)
@@ -63,7 +63,7 @@ class SqlMoney:
                     overrun_micros=overrun,
                     entry_number=entry_number,
                     version=version + 1,
-                    directory_version=account.directory_version,
+                    directory_version=directory,
                 )
             )
             if written.rowcount != 1:

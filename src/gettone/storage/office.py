@@ -14,8 +14,10 @@ from gettone.operations.views import OrganisationView
 from gettone.storage.call_rows import SqlCalls
 from gettone.storage.directory_rows import SqlDirectory
 from gettone.storage.engine import Database, open_database
+from gettone.storage.licence_rows import SqlLicences
 from gettone.storage.money_rows import SqlMoney
-from gettone.storage.shared_rows import SqlDecks, SqlKeys
+from gettone.storage.policy_rows import SqlPolicies
+from gettone.storage.shared_rows import SqlCatalogue, SqlDecks, SqlKeys
 
 
 class SqlUnit:
@@ -26,6 +28,9 @@ class SqlUnit:
         self.directory = SqlDirectory(connection)
         self.money = SqlMoney(connection)
         self.calls = SqlCalls(connection)
+        self.licences = SqlLicences(connection)
+        self.policies = SqlPolicies(connection)
+        self.catalogue = SqlCatalogue(connection)
         self.decks = SqlDecks(connection)
         self.keys = SqlKeys(connection)
 

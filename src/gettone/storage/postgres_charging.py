@@ -19,21 +19,35 @@ from psycopg.types.numeric import Int8BinaryDumper
 from psycopg.types.string import StrBinaryDumper
 
 from gettone.domain.parties import Organisation, ServedNumber, User
+from gettone.domain.policies import Tally
 from gettone.domain.session import Call
 from gettone.errors import InvariantBroken, StorageError
 from gettone.operations.ports import Account, CallKey, Changes, Deck, Loaded, RequestKey, StoredAnswer
 from gettone.storage.answers import Answers
-from gettone.storage.charging_unit import Snapshot, entry_rows, usage_rows
+from gettone.storage.charging_unit import (
+    Snapshot,
+    block_rows,
+    destination_rows,
+    entry_rows,
+    notice_rows,
+    tally_rows,
+    usage_rows,
+)
 from gettone.storage.rows import (
     CALL_CHANGES,
     CALL_COLUMNS,
     ORGANISATION_COLUMNS,
+    TALLY_COLUMNS,
+    USER_COLUMNS,
+    bars_by_organisation,
     call_from_row,
     changed_values,
     instant,
+    microseconds,
     new_values,
     organisation_from_row,
     served_from_row,
+    tally_from_row,
     user_from_row,
 )
 
@@ -62,23 +76,20 @@ POOLS = """SELECT p.org_id, p.pool_key, p.size_seconds, u.period, u.used_seconds
     FROM pool p LEFT JOIN pool_use u ON u.org_id = p.org_id AND u.pool_key = p.pool_key
     AND u.org_id = ANY(%b) AND u.period >= %b WHERE p.org_id = ANY(%b)"""
 OLDER_POOL = "SELECT used_seconds, held_seconds FROM pool_use WHERE org_id = %b AND pool_key = %b AND period = %b"
-RATES_VERSION = "SELECT version FROM generation WHERE name = 'rates'"
+VERSIONS = "SELECT name, version FROM generation"
+OWN_POOLS = """SELECT u.org_id, u.pool_key, u.period, u.used_seconds, u.held_seconds FROM pool_use u
+    JOIN unnest(%b::text[], %b::text[]) AS asked(org_id, pool_key)
+    ON u.org_id = asked.org_id AND u.pool_key = asked.pool_key WHERE u.period >= %b"""
+DESTINATION = """SELECT EXISTS (SELECT 1 FROM known_destination WHERE org_id = %b AND destination = %b),
+    (SELECT count(*) FROM known_destination WHERE org_id = %b AND first_at > %b AND allowed = 0)"""
+BARS = "SELECT org_id, direction, prefix, barred FROM number_bar WHERE org_id = ANY(%b)"
 ANSWERS = """SELECT r.org_id, r.session_id, r.request_number, r.fingerprint, r.answer FROM call_request r
     JOIN unnest(%b::text[], %b::text[], %b::bigint[]) AS asked(org_id, session_id, request_number)
     ON r.org_id = asked.org_id AND r.session_id = asked.session_id AND r.request_number = asked.request_number"""
-USERS = """SELECT asked.org_id, asked.ref, s.user_id, s.usage_location, s.products FROM subscriber s
-    JOIN unnest(%b::text[], %b::text[]) AS asked(org_id, ref)
-    ON s.org_id = asked.org_id AND (s.user_id = asked.ref OR s.upn = lower(asked.ref))
-    ORDER BY s.user_id = asked.ref"""
-NUMBERS = """SELECT n.org_id, n.digits, n.use, s.user_id, s.usage_location, s.products FROM phone_number n
-    JOIN unnest(%b::text[], %b::text[]) AS asked(org_id, digits)
-    ON n.org_id = asked.org_id AND n.digits = asked.digits
-    LEFT JOIN subscriber s ON s.org_id = n.org_id AND s.user_id = n.user_id"""
-
 WRITE_WALLETS = """UPDATE wallet w SET posted_micros = u.posted, held_micros = u.held, overrun_micros = u.overrun,
-    entry_number = u.entries, version = w.version + 1
-    FROM unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::text[], %b::bigint[])
-    AS u(posted, held, overrun, entries, org_id, version)
+    entry_number = u.entries, directory_version = u.directory, version = w.version + 1
+    FROM unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::text[], %b::bigint[])
+    AS u(posted, held, overrun, entries, directory, org_id, version)
     WHERE w.org_id = u.org_id AND w.version = u.version"""
 WRITE_LOTS = """UPDATE lot l SET remaining_micros = u.remaining, held_micros = u.held
     FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::text[]) AS u(remaining, held, org_id, lot_id)
@@ -99,6 +110,19 @@ NEW_ANSWERS = """INSERT INTO call_request (org_id, session_id, request_number, f
     SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::bigint[], %b::bytea[])"""
 
 
+NEW_DESTINATIONS = """INSERT INTO known_destination (org_id, destination, first_at)
+    SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[]) ON CONFLICT (org_id, destination) DO NOTHING"""
+BLOCK_USERS = """UPDATE subscriber s SET blocked_reason = u.reason, blocked_until = u.until
+    FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::text[]) AS u(reason, until, org_id, user_id)
+    WHERE s.org_id = u.org_id AND s.user_id = u.user_id"""
+NEW_BLOCKS = """INSERT INTO user_block (org_id, user_id, at, action, reason, until, by, detail)
+    SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::text[], %b::text[], %b::bigint[], %b::text[],
+    %b::text[]) ON CONFLICT (org_id, user_id, at, action) DO NOTHING"""
+NEW_NOTICES = """INSERT INTO notice (org_id, notice_id, kind, subject, written_at, facts)
+    SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::text[])
+    ON CONFLICT (org_id, notice_id) DO NOTHING"""
+
+
 def _array(column: str) -> str:
     kind = "bigint" if column in CALL_BIGINTS else "bytea" if column == "recent_answers" else "text"
     return f"%b::{kind}[]"
@@ -114,6 +138,21 @@ WRITE_CALLS = f"""UPDATE call c SET {", ".join(f"{column} = u.{column}" for colu
     FROM unnest({", ".join(_array(column) for column in CALL_CHANGES)}, %b::text[], %b::text[])
     AS u({", ".join(CALL_CHANGES)}, org_id, session_id)
     WHERE c.org_id = u.org_id AND c.session_id = u.session_id"""
+USERS = f"""SELECT asked.org_id, asked.ref, {", ".join(f"s.{column}" for column in USER_COLUMNS)} FROM subscriber s
+    JOIN unnest(%b::text[], %b::text[]) AS asked(org_id, ref)
+    ON s.org_id = asked.org_id AND (s.user_id = asked.ref OR s.upn = lower(asked.ref))
+    ORDER BY s.user_id = asked.ref"""
+NUMBERS = f"""SELECT n.org_id, n.digits, n.use, {", ".join(f"s.{column}" for column in USER_COLUMNS)}
+    FROM phone_number n JOIN unnest(%b::text[], %b::text[]) AS asked(org_id, digits)
+    ON n.org_id = asked.org_id AND n.digits = asked.digits
+    LEFT JOIN subscriber s ON s.org_id = n.org_id AND s.user_id = n.user_id"""
+TALLIES = f"""SELECT {", ".join(f"t.{column}" for column in TALLY_COLUMNS)} FROM tally t
+    JOIN unnest(%b::text[], %b::text[]) AS asked(org_id, subject)
+    ON t.org_id = asked.org_id AND t.subject = asked.subject WHERE t.period >= %b"""
+WRITE_TALLIES = f"""INSERT INTO tally ({", ".join(TALLY_COLUMNS)})
+    SELECT * FROM unnest(%b::text[], %b::text[], {", ".join(["%b::bigint[]"] * (len(TALLY_COLUMNS) - 2))})
+    ON CONFLICT (org_id, subject, period) DO UPDATE SET
+    {", ".join(f"{column} = excluded.{column}" for column in TALLY_COLUMNS[3:])}"""
 ORGANISATIONS = f"SELECT {ORGANISATION_COLUMNS} FROM organisation WHERE org_id = ANY(%b)"
 
 LOOK_UP_BY_KEY = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
@@ -210,35 +249,57 @@ class PostgresUnit:
         lots = run(LOTS, (orgs,), binary=True)
         pools = run(POOLS, (orgs, first_period, orgs), binary=True)
         found = run(CALLS, ([org for org, _ in calls], [sid for _, sid in calls]), binary=True)
-        version = run(RATES_VERSION, binary=True)
+        generations = run(VERSIONS, binary=True)
         accounts = self._snapshot.accounts(wallets.fetchall(), lots.fetchall(), pools.fetchall())
         read: dict[CallKey, Call] = {}
         for row in found.fetchall():
             read[row[0], row[1]] = call_from_row(row)
             self._answers.read((row[0], row[1]), row[-1])
-        generation = version.fetchone()
-        return Loaded(accounts, read, generation[0] if generation else 0)
+        versions: dict[str, int] = dict(generations.fetchall())
+        return Loaded(accounts, read, versions.get("rates", 0), versions.get("catalogue", 0))
 
     def older_pool(self, account: Account, pool_key: str, period: int) -> None:
         """See `ChargingUnit`."""
         rows = self._rows(OLDER_POOL, (account.wallet.org_id, pool_key, period))
         self._snapshot.older_pool(account, pool_key, period, rows[0] if rows else None)
 
+    def own_pools(self, accounts: dict[str, Account], keys: Sequence[tuple[str, str]], first_period: int) -> None:
+        """See `ChargingUnit`."""
+        rows = self._rows(OWN_POOLS, ([org for org, _ in keys], [key for _, key in keys], first_period))
+        self._snapshot.own_pools(accounts, rows)
+
+    def tallies(self, keys: Sequence[tuple[str, str]], first_period: int) -> list[tuple[str, Tally]]:
+        """See `ChargingUnit`."""
+        rows = self._rows(TALLIES, ([org for org, _ in keys], [subject for _, subject in keys], first_period))
+        return [tally_from_row(row) for row in rows]
+
+    def destination(self, org_id: str, destination: str, since: datetime) -> tuple[bool, int]:
+        """See `ChargingUnit`."""
+        [(known, new)] = self._rows(DESTINATION, (org_id, destination, org_id, microseconds(since)))
+        return known, new
+
+    def catalogue_tables(self) -> dict[str, str]:
+        """See `ChargingUnit`."""
+        rows = self._rows("SELECT name, content FROM catalogue_table")
+        return {name: zlib.decompress(content).decode() for name, content in rows}
+
     def organisations(self, org_ids: Sequence[str]) -> dict[str, Organisation]:
         """See `ChargingUnit`."""
-        return {row[0]: organisation_from_row(row) for row in self._rows(ORGANISATIONS, (list(org_ids),))}
+        bars = bars_by_organisation(self._rows(BARS, (list(org_ids),)))
+        rows = self._rows(ORGANISATIONS, (list(org_ids),))
+        return {row[0]: organisation_from_row(row, bars.get(row[0], [])) for row in rows}
 
     def users(self, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], User]:
         """See `ChargingUnit`."""
         orgs, names = [org for org, _ in refs], [ref for _, ref in refs]
         rows = self._rows(USERS, (orgs, names))
-        return {(org_id, ref): user_from_row(*user) for org_id, ref, *user in rows}
+        return {(org_id, ref): user_from_row(user) for org_id, ref, *user in rows}
 
     def numbers(self, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], ServedNumber]:
         """See `ChargingUnit`."""
         orgs, digits = [org for org, _ in refs], [number for _, number in refs]
         rows = self._rows(NUMBERS, (orgs, digits))
-        return {(row[0], row[1]): served_from_row(*row[1:]) for row in rows}
+        return {(row[0], row[1]): served_from_row(row[1:]) for row in rows}
 
     def answers(self, keys: Sequence[RequestKey]) -> dict[RequestKey, StoredAnswer]:
         """See `ChargingUnit`."""
@@ -276,6 +337,12 @@ class PostgresUnit:
         self._write(NEW_ENTRIES, entries)
         self._write(NEW_POSTINGS, postings)
         self._write(NEW_USAGE, usage_rows(changes))
+        self._write(WRITE_TALLIES, tally_rows(changes))
+        self._write(NEW_NOTICES, notice_rows(changes, now))
+        self._write(NEW_DESTINATIONS, destination_rows(changes))
+        users, history = block_rows(changes, now)
+        self._write(BLOCK_USERS, users)
+        self._write(NEW_BLOCKS, history)
 
     def check(self) -> None:
         """After the commit: the wallets were ours. With the rows locked this can only fail by a mistake of ours."""

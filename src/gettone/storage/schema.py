@@ -65,6 +65,8 @@ organisation = Table(
     _small("closed"),
     _small("post_usage"),
     _time("created_at"),
+    # The organisation's own rules as a JSON object (operations.policies); "" for all defaults.
+    _text("policies"),
     sqlite_with_rowid=False,
 )
 
@@ -154,11 +156,148 @@ subscriber = Table(
     _text("upn"),
     _text("display_name"),
     _text("usage_location"),
-    # Product codes in alphabetical order, separated by blanks.
-    _text("products"),
+    # Part numbers of products in alphabetical order, separated by blanks; after each the service plans switched off in
+    # it, every one behind an exclamation mark.
+    _text("licences"),
     _time("created_at"),
+    # 1 for a resource account, which is no person: it answers and calls for a voice application.
+    _small("resource"),
+    _text("department"),
+    _text("cost_centre"),
+    # Empty for the organisation's.
+    _text("dial_out_policy"),
+    Column("limit_micros", BigInteger, nullable=True),
+    # Empty while the user is not blocked.
+    _text("blocked_reason"),
+    # NULL beside a reason: until somebody unblocks.
+    _time("blocked_until", optional=True),
+    # Counts the changes of this row, so that two administrators do not undo each other's work unseen.
+    _number("version"),
     ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
     Index("uq_subscriber_upn", "org_id", "upn", unique=True),
+    # Few are blocked; the job that ends blocks looks at them every minute.
+    Index(
+        "ix_subscriber_blocked",
+        "org_id",
+        "user_id",
+        sqlite_where=text("blocked_reason <> ''"),
+        postgresql_where=text("blocked_reason <> ''"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+# What an organisation bought of a product, order by order.
+subscription = Table(
+    "subscription",
+    metadata,
+    _key("org_id"),
+    _key("subscription_id"),
+    _text("sku"),
+    _number("quantity"),
+    # The order; the same reference is one order.
+    _text("reference"),
+    _time("created_at"),
+    _time("ended_at", optional=True),
+    CheckConstraint("quantity > 0", name="quantity_positive"),
+    ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
+    Index("uq_subscription_reference", "org_id", "reference", unique=True),
+    sqlite_with_rowid=False,
+)
+
+# How many users hold a product.
+licence_count = Table(
+    "licence_count",
+    metadata,
+    _key("org_id"),
+    _key("sku"),
+    _number("assigned"),
+    CheckConstraint("assigned >= 0", name="assigned_not_negative"),
+    ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
+    sqlite_with_rowid=False,
+)
+
+# Numbers that an organisation does not call, or does not take calls from, by prefix.
+number_bar = Table(
+    "number_bar",
+    metadata,
+    _key("org_id"),
+    # called or calling.
+    _key("direction"),
+    # Digits from the country code on.
+    _key("prefix"),
+    # 0 exempts numbers with this prefix from a shorter one.
+    _small("barred"),
+    _text("label"),
+    _time("created_at"),
+    CheckConstraint("direction IN ('called', 'calling')", name="known_direction"),
+    ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
+    sqlite_with_rowid=False,
+)
+
+# Who was blocked and unblocked, when and why; the state of now stands in the subscriber's row.
+user_block = Table(
+    "user_block",
+    metadata,
+    _key("org_id"),
+    _key("user_id"),
+    Column("at", BigInteger, primary_key=True, nullable=False, autoincrement=False),
+    # blocked or unblocked.
+    _key("action"),
+    _text("reason"),
+    _time("until", optional=True),
+    # The system, or who asked for it.
+    _text("by"),
+    _text("detail"),
+    ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
+    Index("ix_user_block_at", "org_id", "at"),
+    sqlite_with_rowid=False,
+)
+
+# What a user, a department, a cost centre or the organisation has open and has spent in a month (domain.policies).
+tally = Table(
+    "tally",
+    metadata,
+    _key("org_id"),
+    _key("subject"),
+    Column("period", BigInteger, primary_key=True, nullable=False, autoincrement=False),
+    _number("open_calls"),
+    _number("spent_micros"),
+    _number("held_micros"),
+    _number("hour"),
+    _number("hour_micros"),
+    _small("warned_percent"),
+    CheckConstraint("open_calls >= 0 AND spent_micros >= 0 AND held_micros >= 0", name="tally_not_negative"),
+    ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
+    sqlite_with_rowid=False,
+    postgresql_with={"fillfactor": "50"},
+)
+
+# Premium destinations that the organisation has called, or that an administrator has allowed.
+known_destination = Table(
+    "known_destination",
+    metadata,
+    _key("org_id"),
+    _key("destination"),
+    _time("first_at"),
+    # 1 when an administrator allowed it beforehand.
+    _small("allowed"),
+    ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
+    sqlite_with_rowid=False,
+)
+
+# What an administrator should know: written with its cause, once for each notice_id, which names the crossing.
+notice = Table(
+    "notice",
+    metadata,
+    _key("org_id"),
+    _key("notice_id"),
+    _text("kind"),
+    _text("subject"),
+    _time("written_at"),
+    # A JSON object of what to say.
+    _text("facts"),
+    ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
+    Index("ix_notice_written", "org_id", "written_at"),
     sqlite_with_rowid=False,
 )
 
@@ -168,10 +307,12 @@ phone_number = Table(
     _key("org_id"),
     # E.164 digits without the plus.
     _key("digits"),
-    # What it rings: user, conference, auto_attendant, call_queue.
+    # What it rings: user, conference, auto_attendant, call_queue, or unassigned for nobody.
     _text("use"),
     _text("user_id"),
     _text("label"),
+    # plan, ported or direct; "" of numbers from before there was a difference counts as direct.
+    _text("source"),
     ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
     Index("ix_phone_number_user", "org_id", "user_id"),
     sqlite_with_rowid=False,
@@ -338,6 +479,28 @@ api_key = Table(
     _time("created_at"),
     _time("revoked_at", optional=True),
     CheckConstraint("scope IN ('operator', 'admin', 'charging', 'read')", name="known_scope"),
+    sqlite_with_rowid=False,
+)
+
+# Bearer tokens that keys were exchanged for (OAuth 2.0 client credentials); only their SHA-256 is kept.
+access_token = Table(
+    "access_token",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True, nullable=False),
+    _text("key_id"),
+    _time("expires_at"),
+    Index("ix_access_token_expires_at", "expires_at"),
+    sqlite_with_rowid=False,
+)
+
+# The operator's own rows of the catalogue, one table each; the shipped rows are in the program.
+catalogue_table = Table(
+    "catalogue_table",
+    metadata,
+    _key("name"),
+    # CSV, compressed by zlib.
+    Column("content", LargeBinary, nullable=False),
+    _time("imported_at"),
     sqlite_with_rowid=False,
 )
 

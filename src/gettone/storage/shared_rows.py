@@ -1,17 +1,22 @@
-"""Rate decks and API keys in SQL (`operations.office.DeckRows` and `KeyRows`): what no single organisation owns."""
+"""What no single organisation owns, in SQL: rate decks, API keys, the operator's rows of the catalogue.
+
+See `DeckRows`, `KeyRows` and `CatalogueRows` in `operations.office`. Whoever changes rates or catalogue raises the
+version of it in ``generation``, which every process compares with its own before it decides.
+"""
 
 import zlib
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from gettone.operations.office import StoredKey
 from gettone.operations.views import DeckView, Key
 from gettone.storage.rows import instant, microseconds
-from gettone.storage.schema import api_key, generation, rate_deck
+from gettone.storage.schema import access_token, api_key, catalogue_table, generation, rate_deck
 
 RATES = "rates"
+CATALOGUE = "catalogue"
 
 _DECK_COLUMNS = [column for column in rate_deck.c if column.name != "content"]
 
@@ -43,11 +48,7 @@ class SqlDecks:
 
     def add_deck(self, deck: DeckView, content: str) -> None:
         """See `DeckRows`."""
-        raised = self._connection.execute(
-            update(generation).where(generation.c.name == RATES).values(version=generation.c.version + 1)
-        )
-        if raised.rowcount == 0:
-            self._connection.execute(insert(generation), {"name": RATES, "version": 1})
+        _raise_version(self._connection, RATES)
         self._connection.execute(
             insert(rate_deck),
             {
@@ -99,6 +100,57 @@ class SqlKeys:
     def revoke(self, key_id: str, now: datetime) -> None:
         """See `KeyRows`."""
         self._connection.execute(update(api_key).where(api_key.c.key_id == key_id).values(revoked_at=microseconds(now)))
+
+    def add_token(self, token_hash: bytes, key_id: str, expires_at: datetime, now: datetime) -> None:
+        """See `KeyRows`."""
+        self._connection.execute(delete(access_token).where(access_token.c.expires_at <= microseconds(now)))
+        self._connection.execute(
+            insert(access_token),
+            {"token_hash": token_hash, "key_id": key_id, "expires_at": microseconds(expires_at)},
+        )
+
+    def key_of_token(self, token_hash: bytes, now: datetime) -> Key | None:
+        """See `KeyRows`; a token is good until the instant it expires at, and no longer than its key."""
+        query = (
+            select(api_key)
+            .join(access_token, access_token.c.key_id == api_key.c.key_id)
+            .where(access_token.c.token_hash == token_hash, access_token.c.expires_at > microseconds(now))
+            .where(api_key.c.revoked_at.is_(None))
+        )
+        row = self._connection.execute(query).one_or_none()
+        return _key(row) if row else None
+
+
+class SqlCatalogue:
+    """See `CatalogueRows`."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Read and write through *connection*, which is in a transaction."""
+        self._connection = connection
+
+    def catalogue_tables(self) -> dict[str, str]:
+        """See `CatalogueRows`."""
+        query = select(catalogue_table.c.name, catalogue_table.c.content).order_by(catalogue_table.c.name)
+        return {row.name: zlib.decompress(row.content).decode() for row in self._connection.execute(query)}
+
+    def write_catalogue_table(self, name: str, content: str, now: datetime) -> None:
+        """See `CatalogueRows`."""
+        # First of all: the row of the version is locked until the end, so whoever else imports waits for this.
+        _raise_version(self._connection, CATALOGUE)
+        self._connection.execute(delete(catalogue_table).where(catalogue_table.c.name == name))
+        if content:
+            packed = zlib.compress(content.encode())
+            self._connection.execute(
+                insert(catalogue_table), {"name": name, "content": packed, "imported_at": microseconds(now)}
+            )
+
+
+def _raise_version(connection: Connection, name: str) -> None:
+    raised = connection.execute(
+        update(generation).where(generation.c.name == name).values(version=generation.c.version + 1)
+    )
+    if raised.rowcount == 0:
+        connection.execute(insert(generation), {"name": name, "version": 1})
 
 
 def _deck(row: Row[Any]) -> DeckView:

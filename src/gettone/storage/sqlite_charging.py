@@ -1,6 +1,8 @@
 """The charging desk's transactions on SQLite: one writer, rows read by key, written by ``executemany``.
 
-The standard library's driver, by hand: at these sizes the cost of a request is the number of statements it runs.
+The standard library's driver, by hand: at these sizes the cost of a request is the number of statements it runs. So the
+rows of a whole batch are read by one statement for each table, its keys given as one JSON array and taken one by one
+in the order of the array (``CROSS JOIN`` fixes it), each found by the table's key.
 """
 
 import sqlite3
@@ -9,47 +11,76 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+import msgspec
+
 from gettone.domain.parties import Organisation, ServedNumber, User
+from gettone.domain.policies import Tally
 from gettone.domain.session import Call, CallState
 from gettone.errors import DatabaseBusy, InvariantBroken, StorageError
 from gettone.operations.ports import Account, CallKey, Changes, Deck, Loaded, RequestKey, StoredAnswer
 from gettone.storage.answers import Answers
-from gettone.storage.charging_unit import Snapshot, entry_rows, usage_rows
+from gettone.storage.charging_unit import (
+    Snapshot,
+    block_rows,
+    destination_rows,
+    entry_rows,
+    notice_rows,
+    tally_rows,
+    usage_rows,
+)
 from gettone.storage.rows import (
     CALL_CHANGES,
     CALL_COLUMNS,
     ORGANISATION_COLUMNS,
+    TALLY_COLUMNS,
+    USER_COLUMNS,
+    bars_by_organisation,
     call_from_row,
     changed_values,
     instant,
+    microseconds,
     new_values,
     organisation_from_row,
     served_from_row,
+    tally_from_row,
     user_from_row,
 )
 from gettone.storage.write_turn import WriteTurn
 
 T = TypeVar("T")
 
-WALLET = (
-    "SELECT org_id, currency, overrun_micros, version, entry_number, directory_version FROM wallet WHERE org_id = ?"
-)
-LOTS = """SELECT org_id, lot_id, purchased_at, expires_at, amount_micros, remaining_micros, held_micros
-    FROM lot INDEXED BY ix_lot_unspent WHERE org_id = ? AND remaining_micros > 0"""
-POOLS = """SELECT p.org_id, p.pool_key, p.size_seconds, u.period, u.used_seconds, u.held_seconds
-    FROM pool p LEFT JOIN pool_use u ON u.org_id = p.org_id AND u.pool_key = p.pool_key AND u.period >= ?2
-    WHERE p.org_id = ?1"""
+_encode = msgspec.json.Encoder().encode
+
+# One value a key, or two.
+EACH = "json_each(?1) AS asked CROSS JOIN"
+FIRST, SECOND = "asked.value ->> 0", "asked.value ->> 1"
+
+WALLETS = f"""SELECT w.org_id, w.currency, w.overrun_micros, w.version, w.entry_number, w.directory_version
+    FROM {EACH} wallet w ON w.org_id = asked.value"""
+LOTS = f"""SELECT l.org_id, l.lot_id, l.purchased_at, l.expires_at, l.amount_micros, l.remaining_micros, l.held_micros
+    FROM {EACH} lot l INDEXED BY ix_lot_unspent ON l.org_id = asked.value AND l.remaining_micros > 0"""
+POOLS = f"""SELECT p.org_id, p.pool_key, p.size_seconds, u.period, u.used_seconds, u.held_seconds
+    FROM {EACH} pool p ON p.org_id = asked.value
+    LEFT JOIN pool_use u ON u.org_id = p.org_id AND u.pool_key = p.pool_key AND u.period >= ?2"""
 OLDER_POOL = "SELECT used_seconds, held_seconds FROM pool_use WHERE org_id = ? AND pool_key = ? AND period = ?"
-CALL = f"SELECT {', '.join(CALL_COLUMNS)} FROM call WHERE org_id = ? AND session_id = ?"  # our own constant
+OWN_POOLS = f"""SELECT u.org_id, u.pool_key, u.period, u.used_seconds, u.held_seconds
+    FROM {EACH} pool_use u ON u.org_id = {FIRST} AND u.pool_key = {SECOND} AND u.period >= ?2"""
+TALLIES = f"""SELECT {", ".join(f"t.{column}" for column in TALLY_COLUMNS)}
+    FROM {EACH} tally t ON t.org_id = {FIRST} AND t.subject = {SECOND} AND t.period >= ?2"""
+DESTINATION = """SELECT EXISTS (SELECT 1 FROM known_destination WHERE org_id = ?1 AND destination = ?2),
+    (SELECT count(*) FROM known_destination WHERE org_id = ?1 AND first_at > ?3 AND allowed = 0)"""
+CALLS = f"""SELECT {", ".join(f"c.{column}" for column in CALL_COLUMNS)}
+    FROM {EACH} call c ON c.org_id = {FIRST} AND c.session_id = {SECOND}"""
 ANSWER = "SELECT fingerprint, answer FROM call_request WHERE org_id = ? AND session_id = ? AND request_number = ?"
 ORGANISATION = f"SELECT {ORGANISATION_COLUMNS} FROM organisation WHERE org_id = ?"  # our own constant
-USER = "SELECT user_id, usage_location, products FROM subscriber WHERE org_id = ? AND user_id = ?"
-USER_BY_NAME = "SELECT user_id, usage_location, products FROM subscriber WHERE org_id = ? AND upn = ?"
-NUMBER = """SELECT n.digits, n.use, s.user_id, s.usage_location, s.products FROM phone_number n
+BARS = "SELECT org_id, direction, prefix, barred FROM number_bar WHERE org_id = ?"
+USER = f"SELECT {', '.join(USER_COLUMNS)} FROM subscriber WHERE org_id = ? AND user_id = ?"  # our own constant
+USER_BY_NAME = f"SELECT {', '.join(USER_COLUMNS)} FROM subscriber WHERE org_id = ? AND upn = ?"  # our own constant
+NUMBER = f"""SELECT n.digits, n.use, {", ".join(f"s.{column}" for column in USER_COLUMNS)} FROM phone_number n
     LEFT JOIN subscriber s ON s.org_id = n.org_id AND s.user_id = n.user_id WHERE n.org_id = ? AND n.digits = ?"""
 
 WRITE_WALLET = """UPDATE wallet SET posted_micros = ?, held_micros = ?, overrun_micros = ?, entry_number = ?,
-    version = version + 1 WHERE org_id = ? AND version = ?"""
+    directory_version = ?, version = version + 1 WHERE org_id = ? AND version = ?"""
 WRITE_LOT = "UPDATE lot SET remaining_micros = ?, held_micros = ? WHERE org_id = ? AND lot_id = ?"
 WRITE_POOL = """INSERT INTO pool_use (org_id, pool_key, period, size_seconds, used_seconds, held_seconds)
     VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (org_id, pool_key, period) DO UPDATE SET
@@ -66,6 +97,16 @@ NEW_POSTING = """INSERT INTO ledger_posting (org_id, entry_number, line, account
     VALUES (?, ?, ?, ?, ?, ?)"""
 NEW_USAGE = """INSERT INTO usage_record (org_id, session_id, line, payer, pool_key, capability, from_second, seconds,
     billed_seconds, charge_micros, connection_micros, entry_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+WRITE_TALLY = f"""INSERT INTO tally ({", ".join(TALLY_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (org_id, subject, period) DO UPDATE SET
+    {", ".join(f"{column} = excluded.{column}" for column in TALLY_COLUMNS[3:])}"""
+NEW_DESTINATION = """INSERT INTO known_destination (org_id, destination, first_at) VALUES (?, ?, ?)
+    ON CONFLICT (org_id, destination) DO NOTHING"""
+BLOCK_USER = "UPDATE subscriber SET blocked_reason = ?, blocked_until = ? WHERE org_id = ? AND user_id = ?"
+NEW_BLOCK = """INSERT INTO user_block (org_id, user_id, at, action, reason, until, by, detail)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org_id, user_id, at, action) DO NOTHING"""
+NEW_NOTICE = """INSERT INTO notice (org_id, notice_id, kind, subject, written_at, facts) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (org_id, notice_id) DO NOTHING"""
 NEW_ANSWER = """INSERT INTO call_request (org_id, session_id, request_number, fingerprint, answer)
     VALUES (?, ?, ?, ?, ?)"""
 
@@ -152,25 +193,43 @@ class SqliteUnit:
 
     def load(self, org_ids: Sequence[str], calls: Sequence[CallKey], first_period: int) -> Loaded:
         """See `ChargingUnit`; BEGIN IMMEDIATE has locked the whole file."""
-        keys = [(org_id,) for org_id in org_ids]
-        pools = self._each(POOLS, [(org_id, first_period) for org_id in org_ids])
-        accounts = self._snapshot.accounts(self._each(WALLET, keys), self._each(LOTS, keys), pools)
+        pools = self._all(POOLS, org_ids, first_period)
+        accounts = self._snapshot.accounts(self._all(WALLETS, org_ids), self._all(LOTS, org_ids), pools)
         found: dict[CallKey, Call] = {}
-        for row in self._each(CALL, calls):
+        for row in self._all(CALLS, calls):
             found[row[0], row[1]] = call_from_row(row)
             self._answers.read((row[0], row[1]), row[-1])
-        version = self._connection.execute("SELECT version FROM generation WHERE name = 'rates'").fetchone()
-        return Loaded(accounts, found, version[0] if version else 0)
+        versions = dict(self._connection.execute("SELECT name, version FROM generation").fetchall())
+        return Loaded(accounts, found, versions.get("rates", 0), versions.get("catalogue", 0))
 
     def older_pool(self, account: Account, pool_key: str, period: int) -> None:
         """See `ChargingUnit`."""
         key = (account.wallet.org_id, pool_key, period)
         self._snapshot.older_pool(account, pool_key, period, self._connection.execute(OLDER_POOL, key).fetchone())
 
+    def own_pools(self, accounts: dict[str, Account], keys: Sequence[tuple[str, str]], first_period: int) -> None:
+        """See `ChargingUnit`."""
+        self._snapshot.own_pools(accounts, self._all(OWN_POOLS, keys, first_period))
+
+    def tallies(self, keys: Sequence[tuple[str, str]], first_period: int) -> list[tuple[str, Tally]]:
+        """See `ChargingUnit`."""
+        return [tally_from_row(row) for row in self._all(TALLIES, keys, first_period)]
+
+    def destination(self, org_id: str, destination: str, since: datetime) -> tuple[bool, int]:
+        """See `ChargingUnit`."""
+        row = self._connection.execute(DESTINATION, (org_id, destination, microseconds(since))).fetchone()
+        return bool(row[0]), row[1]
+
+    def catalogue_tables(self) -> dict[str, str]:
+        """See `ChargingUnit`."""
+        rows = self._connection.execute("SELECT name, content FROM catalogue_table").fetchall()
+        return {name: zlib.decompress(content).decode() for name, content in rows}
+
     def organisations(self, org_ids: Sequence[str]) -> dict[str, Organisation]:
         """See `ChargingUnit`."""
-        rows = self._each(ORGANISATION, [(org_id,) for org_id in org_ids])
-        return {row[0]: organisation_from_row(row) for row in rows}
+        keys = [(org_id,) for org_id in org_ids]
+        bars = bars_by_organisation(self._each(BARS, keys))
+        return {row[0]: organisation_from_row(row, bars.get(row[0], [])) for row in self._each(ORGANISATION, keys)}
 
     def users(self, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], User]:
         """See `ChargingUnit`."""
@@ -181,7 +240,7 @@ class SqliteUnit:
                 or self._connection.execute(USER_BY_NAME, (org_id, ref.lower())).fetchone()
             )
             if row is not None:
-                found[org_id, ref] = user_from_row(*row)
+                found[org_id, ref] = user_from_row(row)
         return found
 
     def numbers(self, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], ServedNumber]:
@@ -190,7 +249,7 @@ class SqliteUnit:
         for ref in refs:
             row = self._connection.execute(NUMBER, ref).fetchone()
             if row is not None:
-                found[ref] = served_from_row(*row)
+                found[ref] = served_from_row(row)
         return found
 
     def answers(self, keys: Sequence[RequestKey]) -> dict[RequestKey, StoredAnswer]:
@@ -237,6 +296,17 @@ class SqliteUnit:
         run(NEW_ENTRY, entries)
         run(NEW_POSTING, postings)
         run(NEW_USAGE, usage_rows(changes))
+        run(WRITE_TALLY, tally_rows(changes))
+        if changes.notices or changes.destinations or changes.blocks:
+            run(NEW_NOTICE, notice_rows(changes, now))
+            run(NEW_DESTINATION, destination_rows(changes))
+            users, history = block_rows(changes, now)
+            run(BLOCK_USER, users)
+            run(NEW_BLOCK, history)
+
+    def _all(self, statement: str, keys: Sequence[str | tuple[str, str]], *values: int) -> list[tuple[Any, ...]]:
+        """All rows of one statement run once, for keys that it takes as a JSON array."""
+        return self._connection.execute(statement, (_encode(keys).decode(), *values)).fetchall()
 
     def _each(self, statement: str, keys: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """All rows of one statement run for each of the keys."""

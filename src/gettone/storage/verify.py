@@ -14,11 +14,14 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gettone.domain.ledger import Account, EntryKind
+from gettone.domain.session import CallState
 from gettone.errors import NotFound
-from gettone.operations.verify import Audit, OpenCall
+from gettone.operations.tallies import COUNTED
+from gettone.operations.verify import Audit, CountedCall, OpenCall, Place
 from gettone.operations.views import Finding
 from gettone.storage.engine import open_database
-from gettone.storage.rows import lot_holds, pool_holds
+from gettone.storage.rows import counted_for, lot_holds, pool_holds
+from gettone.storage.shared_rows import SqlCatalogue
 
 CHUNK = 500
 _ROWS_AT_ONCE = 1000
@@ -280,10 +283,16 @@ OPEN_CALLS = f"""SELECT org_id, session_id, period, held_micros, funding, superv
     WHERE {_RANGE} AND state = 'open'"""
 LOT_HOLDS = f"SELECT org_id, lot_id, held_micros FROM lot WHERE {_RANGE} AND held_micros <> 0"
 POOL_HOLDS = f"SELECT org_id, pool_key, period, held_seconds FROM pool_use WHERE {_RANGE} AND held_seconds <> 0"
-LICENCES = f"SELECT org_id, usage_location, products FROM subscriber WHERE {_RANGE} AND products <> ''"
+LICENCES = f"SELECT org_id, usage_location, licences, resource FROM subscriber WHERE {_RANGE} AND licences <> ''"
+SUBSCRIPTIONS = f"SELECT org_id, sku, quantity FROM subscription WHERE {_RANGE} AND ended_at IS NULL"
+LICENCE_COUNTS = f"SELECT org_id, sku, assigned FROM licence_count WHERE {_RANGE}"
+TALLIES = f"SELECT org_id, subject, period, open_calls, held_micros, spent_micros FROM tally WHERE {_RANGE}"
+COUNTED_CALLS = f"""SELECT org_id, user_id, period, funding, state, held_micros, charged_micros FROM call
+    WHERE {_RANGE} AND user_id <> '' AND state <> 'refused' AND (state = 'open' OR charged_micros <> 0)
+    AND call_type IN ({", ".join(f"'{call_type}'" for call_type in sorted(COUNTED))})"""
 POOL_SIZES = f"SELECT org_id, pool_key, licences, size_seconds FROM pool WHERE {_RANGE} ORDER BY org_id, pool_key"
-ORGANISATIONS = "SELECT org_id, time_zone FROM organisation WHERE org_id > :after ORDER BY org_id LIMIT :limit"
-ORGANISATION = "SELECT org_id, time_zone FROM organisation WHERE org_id = :org_id"
+ORGANISATIONS = "SELECT org_id, time_zone, country FROM organisation WHERE org_id > :after ORDER BY org_id LIMIT :limit"
+ORGANISATION = "SELECT org_id, time_zone, country FROM organisation WHERE org_id = :org_id"
 
 
 class SqlAudit:
@@ -293,20 +302,20 @@ class SqlAudit:
         """Read through *connection*, which is in a transaction that sees one moment."""
         self._connection = connection
 
-    def organisations(self, org_id: str) -> Iterator[list[tuple[str, str]]]:
+    def organisations(self, org_id: str) -> Iterator[dict[str, Place]]:
         """See `Audit`."""
         if org_id:
             found = self._connection.execute(text(ORGANISATION), {"org_id": org_id}).one_or_none()
             if found is None:
                 raise NotFound(f"organisation {org_id!r}: there is none with this id; list them, or create it")
-            yield [(found[0], found[1])]
+            yield {found[0]: Place(found[1], found[2])}
             return
         after = ""
         while True:
             rows = self._connection.execute(text(ORGANISATIONS), {"after": after, "limit": CHUNK}).all()
             if not rows:
                 return
-            yield [(row[0], row[1]) for row in rows]
+            yield {row[0]: Place(row[1], row[2]) for row in rows}
             after = rows[-1][0]
 
     def shared_differences(self) -> Iterator[Finding]:
@@ -333,9 +342,35 @@ class SqlAudit:
         """See `Audit`."""
         return self._stream(POOL_HOLDS, first, last)
 
-    def licences(self, first: str, last: str) -> Iterator[tuple[str, str, str]]:
+    def catalogue_tables(self) -> dict[str, str]:
         """See `Audit`."""
-        return self._stream(LICENCES, first, last)
+        return SqlCatalogue(self._connection).catalogue_tables()
+
+    def licences(self, first: str, last: str) -> Iterator[tuple[str, str, str, bool]]:
+        """See `Audit`."""
+        for org_id, location, licences, resource in self._stream(LICENCES, first, last):
+            yield org_id, location, licences, bool(resource)
+
+    def subscriptions(self, first: str, last: str) -> Iterator[tuple[str, str, int]]:
+        """See `Audit`."""
+        return self._stream(SUBSCRIPTIONS, first, last)
+
+    def licence_counts(self, first: str, last: str) -> Iterator[tuple[str, str, int]]:
+        """See `Audit`."""
+        return self._stream(LICENCE_COUNTS, first, last)
+
+    def counted_calls(self, first: str, last: str) -> Iterator[CountedCall]:
+        """See `Audit`."""
+        rows = self._stream(COUNTED_CALLS, first, last)
+        for org_id, user_id, period, funding, state, held, charged in rows:
+            groups, international, promised = counted_for(funding)
+            is_open = state == CallState.OPEN.value
+            spent = 0 if is_open else charged
+            yield CountedCall(org_id, user_id, period, groups, international, is_open, held + promised, spent)
+
+    def tallies(self, first: str, last: str) -> Iterator[tuple[str, str, int, int, int, int]]:
+        """See `Audit`."""
+        return self._stream(TALLIES, first, last)
 
     def pools(self, first: str, last: str) -> Iterator[tuple[str, str, int, int]]:
         """See `Audit`."""

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from litestar import Router
+from litestar import Response, Router
 from litestar.params import JSONBody, RawBody
 
 from gettone.api.auth import EVERYWHERE, require
-from gettone.api.bodies import Assignment, NewOrganisation, NewUserBody, OrganisationChange, Products, UserChange
+from gettone.api.bodies import NewOrganisation, Organisation, OrganisationChange, organisation
+from gettone.api.licence_bodies import Assignment, NewNumbers, NewUserBody, User, UserChange, new_user, users
 from gettone.api.routing import (
     ADMIN,
     OPERATOR,
@@ -26,24 +27,25 @@ from gettone.api.routing import (
     post,
     put,
 )
+from gettone.api.versions import IfMatch, shown, unless_changed, wanted_version
 from gettone.operations import directory, directory_files, numbers
-from gettone.operations.views import ImportedUsers, NumberView, OrganisationView, Page, UserView
+from gettone.operations.number_rules import NumberQuotaView
+from gettone.operations.views import ImportedUsers, NumberView, Page
 
 
 @get("/v1/organisations", opt=needs(READ), sync_to_thread=True)
-def list_organisations(
-    request: Caller, services: Given, cursor: Cursor = "", limit: Limit = 100
-) -> Page[OrganisationView]:
+def list_organisations(request: Caller, services: Given, cursor: Cursor = "", limit: Limit = 100) -> Page[Organisation]:
     """Organisations in order of id; a key of one organisation sees that one."""
     if request.auth.org_id != EVERYWHERE:
-        return Page((directory.get_organisation(services.office, request.auth.org_id),))
-    return directory.list_organisations(services.office, cursor=cursor, limit=limit)
+        return Page((organisation(directory.get_organisation(services.office, request.auth.org_id)),))
+    found = directory.list_organisations(services.office, cursor=cursor, limit=limit)
+    return Page(tuple(map(organisation, found.items)), found.next_cursor)
 
 
 @post("/v1/organisations", opt=needs(OPERATOR, across=True), sync_to_thread=True)
-def create_organisation(services: Given, data: JSONBody[NewOrganisation]) -> OrganisationView:
+def create_organisation(services: Given, data: JSONBody[NewOrganisation]) -> Organisation:
     """Make an organisation with its empty wallet."""
-    return directory.create_organisation(
+    made = directory.create_organisation(
         services.office,
         org_id=data.org_id,
         name=data.name,
@@ -54,22 +56,23 @@ def create_organisation(services: Given, data: JSONBody[NewOrganisation]) -> Org
         post_usage=data.post_usage,
         now=services.clock(),
     )
+    return organisation(made)
 
 
 @get(ORGANISATION, opt=needs(READ), sync_to_thread=True)
-def get_organisation(services: Given, org_id: InPath) -> OrganisationView:
+def get_organisation(services: Given, org_id: InPath) -> Organisation:
     """One organisation."""
-    return directory.get_organisation(services.office, org_id)
+    return organisation(directory.get_organisation(services.office, org_id))
 
 
 @patch(ORGANISATION, opt=needs(ADMIN), sync_to_thread=True)
 def change_organisation(
     request: Caller, services: Given, org_id: InPath, data: JSONBody[OrganisationChange]
-) -> OrganisationView:
+) -> Organisation:
     """Change settings; they count from the next call on."""
     if data.price_list is not None or data.post_usage is not None:
         require(request.auth, OPERATOR, org_id)
-    return directory.change_organisation(
+    changed = directory.change_organisation(
         services.office,
         org_id,
         name=data.name,
@@ -77,19 +80,21 @@ def change_organisation(
         time_zone=data.time_zone,
         price_list=data.price_list,
         post_usage=data.post_usage,
+        now=services.clock(),
     )
+    return organisation(changed)
 
 
 @post(f"{ORGANISATION}/close", opt=needs(OPERATOR), status_code=200, sync_to_thread=True)
-def close_organisation(services: Given, org_id: InPath) -> OrganisationView:
+def close_organisation(services: Given, org_id: InPath) -> Organisation:
     """Refuse new calls from now on; credit and records stay."""
-    return directory.close_organisation(services.office, org_id)
+    return organisation(directory.close_organisation(services.office, org_id))
 
 
 @post(f"{ORGANISATION}/reopen", opt=needs(OPERATOR), status_code=200, sync_to_thread=True)
-def reopen_organisation(services: Given, org_id: InPath) -> OrganisationView:
+def reopen_organisation(services: Given, org_id: InPath) -> Organisation:
     """Take calls again."""
-    return directory.reopen_organisation(services.office, org_id)
+    return organisation(directory.reopen_organisation(services.office, org_id))
 
 
 # -- users -------------------------------------------------------------------------------------------------------------
@@ -98,73 +103,50 @@ def reopen_organisation(services: Given, org_id: InPath) -> OrganisationView:
 @get(f"{ORGANISATION}/users", opt=needs(READ), sync_to_thread=True)
 def list_users(
     services: Given, org_id: InPath, search: Text = "", cursor: Cursor = "", limit: Limit = 100
-) -> Page[UserView]:
+) -> Page[User]:
     """Users in order of user principal name; *search* is a part of it, of the display name or of the user id."""
-    return directory.list_users(services.office, org_id, search=search, cursor=cursor, limit=limit)
+    return users(directory.list_users(services.office, org_id, search=search, cursor=cursor, limit=limit))
 
 
 @post(f"{ORGANISATION}/users", opt=needs(ADMIN), sync_to_thread=True)
-def create_user(services: Given, org_id: InPath, data: JSONBody[NewUserBody]) -> UserView:
+def create_user(services: Given, org_id: InPath, data: JSONBody[NewUserBody]) -> Response[User]:
     """Make a user, with licences and a number if they are given."""
-    new = directory.NewUser(
-        upn=data.upn,
-        user_id=data.user_id,
-        display_name=data.display_name,
-        usage_location=data.usage_location,
-        products=data.products,
-        number=data.number,
-    )
-    return directory.create_user(services.office, org_id, new, services.clock())
+    return shown(directory.create_user(services.office, org_id, new_user(data), services.clock()))
 
 
 @get(f"{ORGANISATION}/users/{{user:str}}", opt=needs(READ), sync_to_thread=True)
-def get_user(services: Given, org_id: InPath, user: InPath) -> UserView:
+def get_user(services: Given, org_id: InPath, user: InPath) -> Response[User]:
     """One user, by user id or user principal name."""
-    return directory.get_user(services.office, org_id, plain(user))
+    return shown(directory.get_user(services.office, org_id, plain(user)))
 
 
 @patch(f"{ORGANISATION}/users/{{user:str}}", opt=needs(ADMIN), sync_to_thread=True)
-def change_user(services: Given, org_id: InPath, user: InPath, data: JSONBody[UserChange]) -> UserView:
-    """Change a user; `products` replaces all licences."""
-    return directory.change_user(
-        services.office,
-        org_id,
-        plain(user),
-        services.clock(),
-        upn=data.upn,
-        display_name=data.display_name,
-        usage_location=data.usage_location,
-        products=data.products,
-    )
+def change_user(
+    services: Given, org_id: InPath, user: InPath, data: JSONBody[UserChange], if_match: IfMatch = ""
+) -> Response[User]:
+    """Change a user; `licences` replaces all that are held."""
+    version = wanted_version(if_match)
+    with unless_changed(services.office, org_id, plain(user), version):
+        changed = directory.change_user(
+            services.office,
+            org_id,
+            plain(user),
+            services.clock(),
+            upn=data.upn,
+            display_name=data.display_name,
+            usage_location=data.usage_location,
+            products=data.licences,
+            department=data.department,
+            cost_centre=data.cost_centre,
+            if_version=version,
+        )
+    return shown(changed)
 
 
 @delete(f"{ORGANISATION}/users/{{user:str}}", opt=needs(ADMIN), sync_to_thread=True)
 def remove_user(services: Given, org_id: InPath, user: InPath) -> None:
     """Take a user out: numbers are released, licences given back, records stay."""
     directory.remove_user(services.office, org_id, plain(user), services.clock())
-
-
-@put(f"{ORGANISATION}/users/{{user:str}}/products", opt=needs(ADMIN), sync_to_thread=True)
-def set_products(services: Given, org_id: InPath, user: InPath, data: JSONBody[Products]) -> UserView:
-    """Replace all licences of a user."""
-    return directory.set_products(services.office, org_id, plain(user), data.products, services.clock())
-
-
-@post(f"{ORGANISATION}/users/{{user:str}}/products", opt=needs(ADMIN), status_code=200, sync_to_thread=True)
-def add_products(services: Given, org_id: InPath, user: InPath, data: JSONBody[Products]) -> UserView:
-    """Give a user more licences."""
-    return directory.add_products(services.office, org_id, plain(user), data.products, services.clock())
-
-
-@delete(
-    f"{ORGANISATION}/users/{{user:str}}/products/{{product:str}}",
-    opt=needs(ADMIN),
-    status_code=200,
-    sync_to_thread=True,
-)
-def remove_product(services: Given, org_id: InPath, user: InPath, product: InPath) -> UserView:
-    """Take a licence from a user."""
-    return directory.remove_products(services.office, org_id, plain(user), [product], services.clock())
 
 
 @post(f"{ORGANISATION}/imports/users", opt=needs(ADMIN), status_code=200, sync_to_thread=True)
@@ -184,10 +166,41 @@ def list_numbers(
     return numbers.list_numbers(services.office, org_id, user=user, search=search, cursor=cursor, limit=limit)
 
 
+@post(f"{ORGANISATION}/numbers", opt=needs(ADMIN), sync_to_thread=True)
+def acquire_numbers(services: Given, org_id: InPath, data: JSONBody[NewNumbers]) -> Page[NumberView]:
+    """Take numbers for later use, all or none; they ring nobody yet."""
+    return Page(
+        numbers.acquire_numbers(
+            services.office, org_id, data.numbers, services.clock(), source=data.source, label=data.label
+        )
+    )
+
+
+@get(f"{ORGANISATION}/numbers/quotas", opt=needs(READ), sync_to_thread=True)
+def list_number_quotas(services: Given, org_id: InPath) -> Page[NumberQuotaView]:
+    """How many numbers the licences allow, and how many are taken: user, toll, toll_free."""
+    return Page(numbers.number_quotas(services.office, org_id, services.clock()))
+
+
 @put(f"{ORGANISATION}/numbers/{{number:str}}", opt=needs(ADMIN), sync_to_thread=True)
 def assign_number(services: Given, org_id: InPath, number: InPath, data: JSONBody[Assignment]) -> NumberView:
     """Let a number ring a user or a service; the same again changes nothing."""
-    return numbers.assign_number(services.office, org_id, number, user=data.user, use=data.use, label=data.label)
+    return numbers.assign_number(
+        services.office,
+        org_id,
+        number,
+        services.clock(),
+        user=data.user,
+        use=data.use,
+        label=data.label,
+        source=data.source,
+    )
+
+
+@post(f"{ORGANISATION}/numbers/{{number:str}}/unassign", opt=needs(ADMIN), status_code=200, sync_to_thread=True)
+def unassign_number(services: Given, org_id: InPath, number: InPath) -> NumberView:
+    """Let a number ring nobody; it stays with the organisation."""
+    return numbers.unassign_number(services.office, org_id, number, services.clock())
 
 
 @delete(f"{ORGANISATION}/numbers/{{number:str}}", opt=needs(ADMIN), sync_to_thread=True)
@@ -199,7 +212,7 @@ def release_number(services: Given, org_id: InPath, number: InPath) -> None:
 @post(f"{ORGANISATION}/imports/numbers", opt=needs(ADMIN), status_code=200, sync_to_thread=True)
 def import_numbers(services: Given, org_id: InPath, body: RawBody) -> ImportedUsers:
     """Assign numbers from a CSV file: all of it or, with every bad line named, nothing."""
-    return directory_files.import_numbers(services.office, org_id, body)
+    return directory_files.import_numbers(services.office, org_id, body, services.clock())
 
 
 def router(**options: Any) -> Router:  # noqa: ANN401 - Litestar's own
@@ -207,7 +220,8 @@ def router(**options: Any) -> Router:  # noqa: ANN401 - Litestar's own
     handlers = [
         *(list_organisations, create_organisation, get_organisation, change_organisation),
         *(close_organisation, reopen_organisation),
-        *(list_users, create_user, get_user, change_user, remove_user, set_products, add_products, remove_product),
-        *(list_numbers, assign_number, release_number, import_users, import_numbers),
+        *(list_users, create_user, get_user, change_user, remove_user, import_users),
+        *(list_numbers, acquire_numbers, list_number_quotas, assign_number, unassign_number, release_number),
+        import_numbers,
     ]
     return Router("/", route_handlers=handlers, tags=["Organisations"], **options)
