@@ -1,6 +1,8 @@
 # Every target sets up what it needs by itself; a fresh clone needs only make and, for the rest, tools/setup-venv.
 
 BIN := .venv/bin
+# As many tests at a time as there are cores; a worker that runs out of tests takes over another's.
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 # What `gettone demo` and `gettone bench` are given: make demo ARGS=--once
 ARGS ?=
 
@@ -37,11 +39,11 @@ lint: dev-env
 	$(BIN)/python -m mypy
 
 check: lint
-	$(BIN)/python -m pytest -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 # One run of pytest for everything, so that its summary is the last line.
 test: test-env lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 format: dev-env
 	$(BIN)/python -m ruff check --fix-only .

@@ -5,6 +5,7 @@ An upgrade is one transaction: it happens whole or not at all, and only one proc
 """
 
 import logging
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -37,14 +38,16 @@ class SchemaState(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
+@cache
 def newest_revision() -> str:
     """The revision that this program makes and needs."""
     return _scripts().get_current_head() or ""
 
 
-def known_revisions() -> set[str]:
+@cache
+def known_revisions() -> frozenset[str]:
     """Every revision that this program can bring to the newest, and the newest."""
-    return {script.revision for script in _scripts().walk_revisions()}
+    return frozenset(script.revision for script in _scripts().walk_revisions())
 
 
 def check(url: str) -> SchemaState:
