@@ -21,9 +21,10 @@ PLACES = {
     "session_id": "one",
     "product": "MCOPSTN1",
     "subscription": "first MCOEV",
+    "table": "allotments",
 }
 OPEN_TO_ALL = {"/healthz", "/readyz", "/metrics"}
-READABLE_BY_CHARGING = {"/v1/quote"}
+READABLE_BY_CHARGING = {"/v1/quote", "/v1/catalogue", "/v1/catalogue/{table}"}
 
 
 def operations(api):
@@ -56,7 +57,7 @@ def test_a_reading_key_changes_nothing(api):
     assert {api.request(method, filled, key="read").status_code for method, filled in changing} == {403}
 
 
-def test_a_charging_key_reads_nothing_but_quotes(api):
+def test_a_charging_key_reads_nothing_but_quotes_and_the_catalogue(api):
     reading = [
         (filled, path) for method, path, filled in operations(api) if method == "GET" and path not in OPEN_TO_ALL
     ]

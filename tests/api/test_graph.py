@@ -142,6 +142,25 @@ def test_users_are_filtered(api, reader, asked, found):
     assert api.get(f"{GRAPH}/users/$count", params={"$filter": asked}, key=reader).text == str(len(found))
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("id eq 'Anna1'", ["erna"]),
+        ("id eq 'BERT'", ["bert"]),
+        ("id eq 'anna1'", []),
+        ("id eq 'Anna'", ["anna"]),
+        ("userPrincipalName eq 'erna@contoso.example' and id eq 'Anna1'", ["erna"]),
+    ],
+)
+def test_a_user_is_found_by_an_id_with_capital_letters(api, reader, asked, found):
+    erna = {"upn": "erna@contoso.example", "user_id": "Anna1"}
+    assert api.post("/v1/organisations/contoso/users", erna, key="admin").status_code == 201
+
+    page = api.get(f"{GRAPH}/users", params={"$filter": asked, "$count": "true"}, key=reader).json()
+
+    assert (names(page), page["@odata.count"]) == (found, len(found))
+
+
 @pytest.mark.parametrize(("asked", "found"), [('"bert"', ["bert"]), ('"id:AR"', ["carla"]), ('"displayName:x"', [])])
 def test_users_are_searched(api, reader, asked, found):
     assert names(api.get(f"{GRAPH}/users", params={"$search": asked}, key=reader).json()) == found
@@ -268,6 +287,21 @@ def test_of_two_administrators_the_slower_one_reads_again(api, admin):
     assert 'W/"2"' in error(second, 412, "Request_PreconditionFailed")["message"]
     error(third, 412, "Request_PreconditionFailed")
     assert api.get(f"{GRAPH}/users/carla", key=admin).json()["assignedLicenses"] == []
+
+
+def test_who_was_blocked_by_the_fraud_guard_has_changed_meanwhile(api, admin):
+    guard = {"guard": {"user_hour": "0.04", "block_hours": 2}}
+    assert api.request("PATCH", "/v1/organisations/contoso/policies", json=guard, key="admin").status_code == 200
+    seen = {"If-Match": api.get(f"{GRAPH}/users/anna", key=admin).headers["etag"]}
+
+    assert [api.start(str(number)).status_code for number in range(3)][-1] == 403
+    blocked = api.get("/v1/organisations/contoso/users/anna/policy").json()["blocked_reason"]
+    changed = api.request("PATCH", f"{GRAPH}/users/anna", json={"department": "A"}, key=admin, headers=seen)
+    assigned = assign(api, admin, "anna", [], [CREDITS], headers=seen)
+
+    assert blocked == "high_international_spend"
+    error(changed, 412, "Request_PreconditionFailed")
+    error(assigned, 412, "Request_PreconditionFailed")
 
 
 # -- licences ----------------------------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ def test_an_organisation_without_rules_shows_the_shipped_ones(api):
         "conference_uses_calling_plan": False,
         "guard": {
             "concurrent_calls": 10,
+            "conference_calls": None,
+            "resource_calls": None,
             "user_hour": "100.00",
             "organisation_hour": "1000.00",
             "new_premium_per_day": 5,
@@ -47,7 +49,8 @@ def test_rules_are_changed_in_part_and_null_takes_a_limit_away(api):
         dial_out=DISABLED,
         user_limit="50.00",
         group_limits={"department/Sales": "500", "department/Lab": "1.5"},
-        guard={"concurrent_calls": None, "organisation_hour": "20.00", "premium_minute": "0.75", "block_hours": 2},
+        guard={"concurrent_calls": None, "organisation_hour": "20.00", "premium_minute": "0.75", "block_hours": 2}
+        | {"conference_calls": 40, "resource_calls": 20},
     )
     answer = change(api, user_limit=None, group_limits={"department/Lab": None}, guard={"user_hour": None})
 
@@ -58,6 +61,8 @@ def test_rules_are_changed_in_part_and_null_takes_a_limit_away(api):
     assert shown["group_limits"] == {"department/Sales": "500.00"}
     assert shown["guard"] == {
         "concurrent_calls": None,
+        "conference_calls": 40,
+        "resource_calls": 20,
         "user_hour": None,
         "organisation_hour": "20.00",
         "new_premium_per_day": 5,
@@ -76,7 +81,7 @@ def test_rules_are_changed_in_part_and_null_takes_a_limit_away(api):
         ({"user_limit": "0.0000001"}, "user_limit"),
         ({"group_limits": {"Sales": "5"}}, "group_limits"),
         ({"guard": {"concurrent_calls": 0}}, "guard.concurrent_calls"),
-        ({"guard": {"premium_minute": None}}, "guard.premium_minute"),
+        ({"guard": {"resource_calls": 0}}, "guard.resource_calls"),
         ({"guard": {"speed": 1}}, "guard"),
         ({"colour": "red"}, ""),
     ],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gettone.bench import NAMES, growth, load, main, measuring, running, sqlite, world
+from gettone.bench import NAMES, growth, licensing, load, main, measuring, running, sqlite, world
 from gettone.bench.measuring import NotMeasured, Sample
 from gettone.bench.sizes import TINY
 from gettone.domain.entitlement import PayerKind
@@ -17,8 +17,8 @@ from gettone.operations.messages import Refused, StartCall, StopCall, UpdateCall
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "benchmarks.md"
 
-IN_PROCESS = [name for name in NAMES if not name.startswith(("charge_postgres", "charge_http"))]
-POSTGRES = [name for name in NAMES if name.startswith("charge_postgres")]
+IN_PROCESS = [name for name in NAMES if "postgres" not in name and not name.startswith("charge_http")]
+POSTGRES = [name for name in NAMES if "postgres" in name]
 HTTP = [name for name in NAMES if name.startswith("charge_http")]
 WITHOUT_LIMIT = {name for name in NAMES if name.startswith(("charge_growth", "charge_licensed"))}
 
@@ -140,6 +140,15 @@ def test_the_limit_of_charging_leaves_the_same_rows(tmp_path):
     assert ours == raw
     assert ours["call"]
     assert ours["ledger_posting"]
+
+
+def test_the_limit_of_licensing_in_bulk_leaves_the_same_rows(tmp_path):
+    licensing.bulk("bulk", tmp_path, TINY)
+
+    ours, raw = content(tmp_path / "bulk-ours.db"), content(tmp_path / "bulk-equal.db")
+
+    assert ours == raw != content(tmp_path / "bulk-first.db")
+    assert sum("MCOPSTNC" in str(row) for row in ours["subscriber"]) == TINY.bulk_users
 
 
 def test_each_benchmark_load_has_its_payer(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gettone.catalogue.reading import write_table
-from gettone.catalogue.tables import SHAPES, TABLES, catalogue, table_rows
+from gettone.catalogue.tables import SHAPES, TABLES, catalogue, shipped_minimum, table_rows
 from gettone.domain.catalogue import ALWAYS, CALLING_PLANS, ConferenceReach, Role, UserReach
 from gettone.operations.catalogue import check_table
 
@@ -322,8 +322,115 @@ def test_an_order_of_credits_brings_a_fixed_number_of_licences():
 def test_the_minimum_was_raised_in_june_2018_and_counts_for_currencies_without_one():
     before, after = on(2018, 6, 19), on(2018, 6, 20)
 
-    assert [before.minimum(code) // 10**6 for code in ("USD", "EUR", "JPY", "KES")] == [20, 20, 2000, 20]
-    assert [after.minimum(code) // 10**6 for code in ("USD", "EUR", "JPY", "KES")] == [50, 50, 5000, 50]
+    assert [before.minimum(code) // 10**6 for code in ("USD", "EUR", "JPY", "ZWG")] == [20, 20, 2000, 20]
+    assert [after.minimum(code) // 10**6 for code in ("USD", "EUR", "JPY", "ZWG")] == [50, 50, 5000, 50]
+
+
+# ISO 4217 as of 2026: which of the catalogue's countries use which currency.
+CURRENCIES = {
+    "AED": "AE",
+    "ALL": "AL",
+    "ARS": "AR",
+    "AUD": "AU",
+    "BAM": "BA",
+    "BBD": "BB",
+    "BDT": "BD",
+    "BHD": "BH",
+    "BMD": "BM",
+    "BND": "BN",
+    "BRL": "BR",
+    "BSD": "BS",
+    "BYN": "BY",
+    "BZD": "BZ",
+    "CAD": "CA",
+    "CHF": "CH",
+    "CLP": "CL",
+    "CNY": "CN",
+    "COP": "CO",
+    "CRC": "CR",
+    "CZK": "CZ",
+    "DKK": "DK",
+    "DOP": "DO",
+    "DZD": "DZ",
+    "EGP": "EG",
+    "EUR": "AT BE BG CY DE EE ES FI FR GR HR IE IT LT LU LV MC MT NL PT SI SK",
+    "GBP": "GB",
+    "GEL": "GE",
+    "GHS": "GH",
+    "GTQ": "GT",
+    "HKD": "HK",
+    "HNL": "HN",
+    "HUF": "HU",
+    "IDR": "ID",
+    "ILS": "IL",
+    "INR": "IN",
+    "JMD": "JM",
+    "JOD": "JO",
+    "JPY": "JP",
+    "KES": "KE",
+    "KHR": "KH",
+    "KRW": "KR",
+    "KWD": "KW",
+    "KYD": "KY",
+    "KZT": "KZ",
+    "LKR": "LK",
+    "MAD": "MA",
+    "MDL": "MD",
+    "MKD": "MK",
+    "MXN": "MX",
+    "MYR": "MY",
+    "NGN": "NG",
+    "NIO": "NI",
+    "NOK": "NO",
+    "NZD": "NZ",
+    "PAB": "PA",
+    "PEN": "PE",
+    "PHP": "PH",
+    "PKR": "PK",
+    "PLN": "PL",
+    "PYG": "PY",
+    "QAR": "QA",
+    "RON": "RO",
+    "RSD": "RS",
+    "RUB": "RU",
+    "SAR": "SA",
+    "SEK": "SE",
+    "SGD": "SG",
+    "SVC": "SV",
+    "THB": "TH",
+    "TND": "TN",
+    "TRY": "TR",
+    "TTD": "TT",
+    "TWD": "TW",
+    "UAH": "UA",
+    "UGX": "UG",
+    "USD": "EC GU MP PA PR SV TC US",
+    "UYU": "UY",
+    "VES": "VE",
+    "VND": "VN",
+    "XAF": "CM",
+    "XCD": "AG DM GD KN LC",
+    "XOF": "BJ",
+    "ZAR": "ZA",
+}
+
+
+def test_every_currency_of_a_country_where_something_is_sold_has_a_minimum():
+    used = {country for countries in CURRENCIES.values() for country in countries.split()}
+
+    assert used == set(on(2026, 11, 23).countries)
+    assert [code for code in CURRENCIES if code not in on(2017, 10, 1).minimum_funding] == []
+    assert [code for code in CURRENCIES if code not in on(2026, 11, 23).minimum_funding] == []
+
+
+def test_the_shipped_minimum_of_a_currency_is_that_of_its_latest_row():
+    assert shipped_minimum("USD") == 50_000_000
+    assert shipped_minimum("JPY") == 5_000_000_000
+    assert shipped_minimum("ZWG") is None
+
+
+def test_a_fiftieth_of_every_shipped_minimum_is_a_whole_number_of_micros():
+    assert [code for code in CURRENCIES if shipped_minimum(code) % 50] == []
 
 
 def test_toll_free_after_use_and_sale_of_credits_to_new_commerce_follow_their_dates():

@@ -39,7 +39,25 @@ def test_rules_are_set_and_taken_away(gettone):
     assert (found["dial_out"], found["dial_out_in_force"], found["user_limit_micros"]) == ("", DEFAULT, None)
     assert found["group_limits_micros"] == {"department/R&D = x": 500_000_000}
     assert (found["guard"]["concurrent_calls"], found["guard"]["user_hour_micros"]) == (None, 80_500_000)
+    assert found["guard"]["premium_minute_micros"] == 1_000_000
     assert gettone.json("policies", "show", "acme") == found
+
+
+def test_limits_on_conferences_and_resource_accounts_are_off_until_they_are_set(gettone):
+    before = lines(gettone("policies", "show", "acme").stdout)
+    limits = ["--guard", "conference-calls=40", "--guard", "resource_calls=20", "--guard", "premium_minute=none"]
+    after = lines(gettone("policies", "set", "acme", *limits).stdout)
+
+    names = ("guard conference_calls", "guard resource_calls", "guard premium_minute")
+    assert [before[name] for name in names] == ["none", "none", "1.00 USD"]
+    assert [after[name] for name in names] == ["40", "20", "none"]
+
+
+def test_the_guard_of_an_organisation_follows_its_currency(gettone):
+    gettone("org", "create", "tokyo", "--name", "Tokyo", "--country", "JP", "--currency", "JPY")
+
+    shown = lines(gettone("policies", "show", "tokyo").stdout)
+    assert (shown["guard user_hour"], shown["guard premium_minute"]) == ("10000 JPY", "100 JPY")
 
 
 @pytest.mark.parametrize(
@@ -54,7 +72,7 @@ def test_rules_are_set_and_taken_away(gettone):
         (["--guard", "user_hour=1", "--guard", "user_hour=2"], "guard 'user_hour=2': it is given twice"),
         (["--guard", "speed=5"], "guard 'speed': the fraud guard has no such limit; known are concurrent_calls, "),
         (["--guard", "block_hours=1.5"], "guard block_hours '1.5': write a whole number, or none for no limit"),
-        (["--guard", "premium_minute=none"], "guard.premium_minute 'none': write the price a minute"),
+        (["--guard", "conference_calls=0"], "guard.conference_calls 0: write a number from 1 to 10000, or none"),
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused_in_one_line(gettone, words, message):

@@ -8,6 +8,7 @@ from gettone.domain.refusals import Refusal
 from gettone.errors import InvalidInput, NotFound
 from gettone.operations import blocks
 from gettone.operations.blocks import block_history, block_user, blocked_users, end_blocks, unblock_user
+from gettone.operations.instants import microseconds
 from gettone.operations.messages import StartCall, StopCall
 from gettone.operations.notices import (
     GUARD_REFUSED,
@@ -23,7 +24,6 @@ from gettone.operations.notices import (
 from gettone.operations.policies import PolicyChanges, change_policies, change_user_policy
 from gettone.operations.spending import allow_destination, list_destinations, spending, spending_page
 from gettone.operations.views import NumberView
-from gettone.storage.rows import microseconds
 from gettone.storage.schema import known_destination, tally
 from tests.support.rows import MIDDAY, organisation, user
 from tests.support.sales import EURO, change, peopled, put, spent, told, version

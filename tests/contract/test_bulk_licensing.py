@@ -1,12 +1,14 @@
 """Licences from files, thousands at once and back again, on both databases."""
 
+import contextlib
+
 import pytest
 
 from gettone.errors import InvalidFile
-from gettone.operations import directory
+from gettone.operations import directory, numbers
 from gettone.operations.bulk_licensing import import_licences
 from gettone.operations.directory_files import import_users
-from tests.support.licences import PLAN, assign, held, numbers_of
+from tests.support.licences import PLAN, assign, buy, counts, held, numbers_of
 
 
 def load(world, text: str, **options):
@@ -139,3 +141,146 @@ def test_thousands_of_lines_are_done_in_one_go_and_progress_is_told(world):
     back = load(world, done.undo_csv)
     assert (back.changed, world.pools("contoso")["US/MCOPSTN1"].licences) == (6000, 0)
     assert world.findings() == []
+
+
+# -- between reading and writing ---------------------------------------------------------------------------------------
+
+
+def before_the_lock(world, monkeypatch, do) -> None:
+    """Let *do* be done by somebody else when the file has been decided and the wallet is not locked yet."""
+    write, waiting = world.office.write, [do]
+
+    @contextlib.contextmanager
+    def locked(org_id):
+        if waiting:
+            waiting.pop()()
+        with write(org_id) as unit:
+            yield unit
+
+    monkeypatch.setattr(world.office, "write", locked)
+
+
+def test_who_was_changed_while_the_file_was_decided_is_decided_again(small, monkeypatch):
+    before_the_lock(small, monkeypatch, lambda: assign(small, "anna", "MCOMEETADV"))
+
+    done = load(small, "user,add\nanna,MCOEV\nben,MCOEV\n")
+
+    assert (done.written, done.changed) == (True, 2)
+    assert held(small, "anna") == ("MCOEV", "MCOMEETADV")
+    assert counts(small)["MCOEV"] == (3, 2, 1)
+    assert small.findings() == []
+
+
+def test_licences_that_were_taken_while_the_file_was_decided_are_refused_and_nothing_is_done(small, monkeypatch):
+    before_the_lock(small, monkeypatch, lambda: assign(small, "carl", "MCOMEETADV"))
+    small.user("contoso", "dora")
+
+    done = load(small, "user,add\nanna,MCOEV MCOMEETADV\nben,MCOMEETADV\n")
+
+    assert (done.written, done.refused, done.undo_csv) == (False, 1, "")
+    assert "MCOMEETADV: 2 owned, 1 assigned, 2 more asked for" in str(done.problems[0])
+    assert (held(small, "anna"), held(small, "ben")) == ((), ())
+
+
+def test_licences_that_were_bought_while_the_file_was_decided_stay_counted(small, monkeypatch):
+    before_the_lock(small, monkeypatch, lambda: buy(small, "MCOMEETADV", 5))
+
+    done = load(small, "user,add\nanna,MCOMEETADV\n")
+
+    assert done.written
+    assert counts(small)["MCOMEETADV"] == (7, 1, 6)
+    assert small.findings() == []
+
+
+def test_a_label_written_while_the_file_was_decided_stays(small, monkeypatch):
+    assign(small, "ben", *PLAN)
+    small.number("contoso", "+14255550100", user="ben")
+
+    def label():
+        numbers.assign_number(small.office, "contoso", "+14255550100", small.now, user="ben", label="desk")
+
+    before_the_lock(small, monkeypatch, label)
+    load(small, "user,remove\nben,MCOPSTN1\n")
+
+    [number] = numbers.list_numbers(small.office, "contoso").items
+    assert (number.use, number.label) == ("unassigned", "desk")
+
+
+def test_a_file_with_a_bad_line_never_waits_for_the_wallet(small, monkeypatch):
+    monkeypatch.setattr(small.office, "write", lambda _: pytest.fail("the wallet was locked"))
+
+    assert load(small, "user,add\nnobody,MCOEV\n").refused == 1
+
+
+# -- numbers -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_number_is_given_to_one_user_of_a_file_only(small):
+    numbers.acquire_numbers(small.office, "contoso", ["+14255550100"], small.now)
+
+    done = load(small, "user,add,number\nanna,MCOEV MCOPSTN1,+14255550100\nben,MCOEV MCOPSTN1,14255550100\n")
+
+    [problem] = done.problems
+    assert (problem.line, problem.field) == (3, "number")
+    assert "+14255550100 is given to anna@contoso.example in this list already" in problem.remedy
+    assert not done.written
+    assert numbers_of(small)["+14255550100"] == ("unassigned", "")
+
+
+def test_a_number_of_a_resource_account_is_checked_as_when_it_is_assigned_by_itself(small):
+    wanted = [f"+1425555{last:04d}" for last in range(7)]
+    numbers.acquire_numbers(small.office, "contoso", wanted, small.now)
+    small.user("contoso", "desk", products=["PHONESYSTEM_VIRTUALUSER"], resource=True)
+    small.user("contoso", "lone", products=["PHONESYSTEM_VIRTUALUSER"], resource=True)
+
+    load(small, f"user,number\ndesk,{' '.join(wanted[:5])}\n")
+    done = load(small, f"user,number\nlone,{wanted[5]}\n")
+
+    assert numbers_of(small)[wanted[0]] == ("auto_attendant", "desk")
+    assert "5 of 5 toll numbers for services" in str(done.problems[0])
+    assert numbers_of(small)[wanted[5]] == ("unassigned", "")
+    assert small.findings() == []
+
+
+def test_a_number_of_a_plan_names_all_that_its_user_lacks(small):
+    numbers.acquire_numbers(small.office, "contoso", ["+14255550100"], small.now)
+
+    [problem] = load(small, "user,number\nanna,+14255550100\n").problems
+
+    assert "gettone licences assign contoso anna@contoso.example MCOEV MCOPSTN1" in problem.remedy
+
+
+# -- the way back ------------------------------------------------------------------------------------------------------
+
+
+def migrated(world, name: str, *licences: str) -> None:
+    """Let a user hold what no rule of today would let them hold, as one who came from before it may."""
+    with world.office.write("contoso") as unit:
+        unit.directory.set_licences("contoso", [name], "", licences)
+        unit.licences.write_assigned("contoso", dict.fromkeys(licences, 1))
+        unit.directory_changed()
+
+
+def test_the_way_back_leads_to_what_was_held_before_there_was_a_rule(small):
+    migrated(small, "anna", "MCOPSTN1", "MCOPSTN2")
+    undo = load(small, "user,remove\nanna,MCOPSTN1 MCOPSTN2\n").undo_csv
+
+    by_the_rules = load(small, undo)
+    back = load(small, undo, undo=True)
+
+    assert (by_the_rules.written, by_the_rules.refused) == (False, 1)
+    assert (back.written, held(small, "anna")) == (True, ("MCOPSTN1", "MCOPSTN2"))
+    assert small.findings() == []
+
+
+def test_the_way_back_is_refused_when_the_licences_went_to_others(small):
+    small.user("contoso", "dora")
+    for name in ("anna", "ben", "carl"):
+        assign(small, name, "MCOEV")
+    undo = load(small, "user,remove\nanna,MCOEV\n").undo_csv
+    assign(small, "dora", "MCOEV")
+
+    back = load(small, undo, undo=True)
+
+    assert "MCOEV: 3 owned, 3 assigned, 1 more asked for" in str(back.problems[0])
+    assert (back.written, held(small, "anna")) == (False, ())

@@ -2,10 +2,13 @@
 
 import pytest
 
-from gettone.errors import Conflict, InvalidInput, NotFound
-from gettone.operations import directory, numbers
+from gettone.errors import Conflict, InvalidFile, InvalidInput, NotFound
+from gettone.operations import directory, licensing, numbers
 from gettone.operations.directory import NewUser
+from gettone.operations.directory_files import import_users
 from gettone.operations.licence_moves import LicencesRefused
+from gettone.operations.messages import StartCall, StopCall
+from tests.support.licences import assign, held
 
 
 def sizes(world):
@@ -192,7 +195,7 @@ def test_who_moves_takes_the_licence_along(contoso):
 
 
 def test_a_licence_taken_away_shrinks_the_pool_at_once(contoso):
-    directory.remove_products(contoso.office, "contoso", "anna", ["MCOPSTN1", "MCOPSTNC"], contoso.now)
+    assign(contoso, "anna", remove=("MCOPSTN1", "MCOPSTNC"))
 
     assert sizes(contoso) == {"US/MCOPSTN1": (0, 0)}
     assert directory.get_user(contoso.office, "contoso", "anna").products == ("MCOEV",)
@@ -201,15 +204,15 @@ def test_a_licence_taken_away_shrinks_the_pool_at_once(contoso):
 def test_products_are_set_as_given(contoso):
     wanted = ["MCOPSTNC", "MCOPSTN5", "MCOEV", "MCOPSTNC"]
 
-    user = directory.set_products(contoso.office, "contoso", "ben", wanted, contoso.now)
+    licensing.set_exactly(contoso.office, "contoso", "ben", wanted, contoso.now)
 
-    assert user.products == ("MCOEV", "MCOPSTN5", "MCOPSTNC")
+    assert held(contoso, "ben") == ("MCOEV", "MCOPSTN5", "MCOPSTNC")
     assert sizes(contoso)["US/MCOPSTN5"] == (1, 7200)
 
 
 def test_a_product_that_does_not_exist_is_named_with_those_that_are_called_nearly_so(contoso):
     with pytest.raises(InvalidInput, match=r"add 'MCOPSTN9': there is no such product; did you mean MCOPSTN"):
-        directory.add_products(contoso.office, "contoso", "anna", ["MCOPSTN9"], contoso.now)
+        assign(contoso, "anna", "MCOPSTN9")
 
 
 def test_a_licence_wants_a_usage_location_first(contoso):
@@ -229,6 +232,29 @@ def test_who_leaves_gives_back_licences_and_numbers(contoso):
     contoso.organisation("fabrikam")
     contoso.number("fabrikam", "+14255550100", use="call_queue")
     assert contoso.findings() == []
+
+
+def test_the_id_of_who_left_is_free_again_when_their_calls_are_over(contoso):
+    start = StartCall(
+        org_id="contoso",
+        session_id="c1",
+        call_type="user_out",
+        user="anna",
+        called="+14255550123",
+        request_number=1,
+    )
+    contoso.charge(start)
+    directory.remove_user(contoso.office, "contoso", "anna", contoso.now)
+    again = NewUser(upn="anna2@contoso.example", user_id="anna")
+
+    with pytest.raises(Conflict, match="user_id 'anna': calls of a removed user with this id are still open"):
+        directory.create_user(contoso.office, "contoso", again, contoso.now)
+    with pytest.raises(InvalidFile) as refused:
+        import_users(contoso.office, "contoso", b"user_id,upn\nanna,anna2@x\nother,other@x\n", contoso.now)
+    contoso.charge(StopCall(org_id="contoso", session_id="c1", request_number=2, used_seconds=30))
+
+    assert [one.line for one in refused.value.problems] == [2]
+    assert directory.create_user(contoso.office, "contoso", again, contoso.now).user_id == "anna"
 
 
 def test_a_refused_change_leaves_nothing_behind(contoso):

@@ -46,6 +46,9 @@ def test_the_secret_is_not_in_the_database(contoso):
         "gtn_0000000000000000_{secret}",
         "gtn_{key_id}_{secret}é",
         "gtn_{key_id}_{secret}{secret}{secret}",
+        "gtn_{key_id}\0_{secret}",
+        "gtn_\0_{secret}",
+        "gtn_{key_id}_{secret}\0",
         "",
     ],
 )

@@ -1,9 +1,11 @@
 """Licences of one user, of a selection and of a list, on both databases."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from gettone.errors import Conflict, InvalidInput, NotFound
-from gettone.operations import directory, licensing, lifecycle
+from gettone.operations import catalogue, directory, licensing, lifecycle
 from gettone.operations.directory import NewUser
 from gettone.operations.licence_moves import LicencesRefused
 from gettone.operations.licensing import LicenceChange, Selection
@@ -280,6 +282,12 @@ def test_users_are_selected_by_department_location_and_what_they_hold(small):
         found()
 
 
+@pytest.mark.parametrize("field", ["search", "department", "cost_centre", "usage_location", "holds"])
+def test_a_condition_of_blanks_selects_nobody(small, field):
+    with pytest.raises(InvalidInput, match=f"{field} ' ': it is only blanks"):
+        select(small, Selection(**{field: " "}), "MCOEV")
+
+
 def test_one_list_names_a_user_once(small):
     changes = [LicenceChange(user="anna", add=("MCOEV",)), LicenceChange(user="anna@contoso.example", add=("MCOEV",))]
 
@@ -315,3 +323,93 @@ def test_pools_that_are_wrong_are_put_right_and_right_ones_are_left_alone(small)
     assert small.findings() == []
     assert small.pools("contoso")["US/MCOPSTN1"].size_seconds == 180_000
     assert small.pools("contoso")["GB/MCOPSTN1"].licences == 0
+
+
+END = "effective_from,effective_until,source"
+NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def parted(small):
+    """The same organisation with plans in both areas; Puerto Rico has pools of its own from the new year on."""
+    directory.change_user(small.office, "contoso", "ben", small.now, usage_location="PR")
+    directory.change_user(small.office, "contoso", "carl", small.now, usage_location="PR")
+    assign(small, "anna", *PLAN)
+    assign(small, "ben", *PLAN)
+    part_puerto_rico(small, "2027-01-01")
+    return small
+
+
+def part_puerto_rico(world, day: str) -> None:
+    minutes = "service_plan,area,domestic_minutes,international_minutes"
+    for name, text in {
+        "allotments": f"{minutes},{END}\nMCOPSTN1,PR,1000,0,{day},,price list\n",
+        "areas": f"country,pool_area,domestic_countries,{END}\nPR,PR,CA PR US,{day},,price list\n",
+    }.items():
+        catalogue.import_table(world.office, name, text.encode(), world.now)
+
+
+def pool_licences(world) -> dict[str, int]:
+    """Return how many licences count in each pool of a Calling Plan."""
+    return {key: pool.licences for key, pool in world.pools("contoso").items() if key.endswith("/MCOPSTN1")}
+
+
+@pytest.mark.parametrize("late", [timedelta(minutes=10), timedelta(days=3)], ids=["at once", "days later"])
+def test_a_licence_counted_by_the_terms_of_yesterday_is_taken_away(parted, late):
+    parted.now = NEW_YEAR + late
+
+    assign(parted, "ben", remove=("MCOPSTN1",))
+
+    assert pool_licences(parted) == {"US/MCOPSTN1": 1}
+    assert parted.findings() == []
+
+
+def test_a_licence_assigned_when_new_terms_began_joins_those_from_before(parted):
+    parted.now = NEW_YEAR + timedelta(minutes=10)
+
+    assign(parted, "carl", *PLAN)
+
+    assert pool_licences(parted) == {"US/MCOPSTN1": 1, "PR/MCOPSTN1": 2}
+    assert parted.findings() == []
+
+
+def test_pools_of_another_size_than_the_terms_make_are_all_counted_anew(small):
+    assign(small, "anna", *PLAN)
+    with small.office.write("contoso") as unit:
+        unit.money.write_pools("contoso", {"US/MCOPSTN1": (5, 60)})
+
+    assign(small, "ben", *PLAN)
+
+    assert pool_licences(small) == {"US/MCOPSTN1": 2}
+    assert small.findings() == []
+
+
+def test_an_import_of_terms_that_count_today_gives_every_pool_its_size(small):
+    assign(small, "anna", *PLAN)
+    directory.change_user(small.office, "contoso", "ben", small.now, usage_location="PR")
+    assign(small, "ben", *PLAN)
+
+    part_puerto_rico(small, "2026-11-01")
+
+    assert pool_licences(small) == {"US/MCOPSTN1": 1, "PR/MCOPSTN1": 1}
+    assert small.findings() == []
+
+
+def test_at_the_turn_of_terms_pools_follow_where_that_day_began(parted):
+    parted.organisation("rome", country="IT", time_zone="Europe/Rome")
+    quarter = timedelta(minutes=15)
+
+    before = lifecycle.resize_at_the_turn(parted.office, NEW_YEAR - timedelta(minutes=1), quarter)
+    at_the_turn = lifecycle.resize_at_the_turn(parted.office, NEW_YEAR + timedelta(minutes=1), quarter)
+    later = lifecycle.resize_at_the_turn(parted.office, NEW_YEAR + timedelta(minutes=2), quarter)
+
+    assert (before, at_the_turn, later) == (0, 1, 0)
+    assert pool_licences(parted) == {"US/MCOPSTN1": 1, "PR/MCOPSTN1": 1}
+
+
+def test_another_time_zone_gives_pools_the_size_of_the_day_it_is_there(parted):
+    parted.now = NEW_YEAR - timedelta(hours=5)
+
+    directory.change_organisation(parted.office, "contoso", time_zone="Asia/Tokyo", now=parted.now)
+
+    assert pool_licences(parted) == {"US/MCOPSTN1": 1, "PR/MCOPSTN1": 1}

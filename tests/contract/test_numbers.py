@@ -34,10 +34,23 @@ def test_a_number_of_a_user_with_a_plan_came_with_it_and_another_is_by_direct_ro
 
 @pytest.mark.parametrize("source", ["plan", "ported"])
 def test_a_number_of_a_plan_rings_only_who_has_one(small, source):
-    with pytest.raises(InvalidInput, match=r"gettone licences assign contoso ben@contoso.example MCOPSTN1") as refused:
+    with pytest.raises(InvalidInput, match=r"gettone licences assign contoso ben@contoso.example MCOPSTN1,") as refused:
         assign(small, "+14255550101", user="ben", source=source)
 
     assert (refused.value.field, refused.value.value) == ("source", source)
+
+
+def test_who_lacks_phone_system_is_told_to_take_it_first_and_a_plan_that_is_sold_there(small):
+    small.user("contoso", "carl", location="GB")
+    small.user("contoso", "hana", location="IT")
+    told = {}
+    for name in ("carl", "hana"):
+        with pytest.raises(InvalidInput) as refused:
+            assign(small, "+14255550101", user=name, source="plan")
+        told[name] = refused.value.remedy
+
+    assert "assign contoso carl@contoso.example MCOEV MCOPSTN1," in told["carl"]
+    assert "assign contoso hana@contoso.example MCOEV MCOPSTN1," in told["hana"]
 
 
 def test_numbers_are_acquired_for_later_and_keep_their_source(small):

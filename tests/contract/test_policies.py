@@ -1,5 +1,6 @@
 """Rules of an organisation and of its users, and its barred numbers, on both databases."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,15 +10,20 @@ from gettone.errors import InvalidFile, InvalidInput, NotFound, SchemaMismatch
 from gettone.operations.bars import add_bar, import_bars, list_bars, remove_bar
 from gettone.operations.policies import (
     change_user_policy,
+    described,
     dial_out_policies,
     get_policies,
     get_user_policy,
     policies_from,
+    shipped_guard,
     text_of,
 )
 from gettone.operations.views import BarView
+from gettone.storage.rows import ORGANISATION_COLUMNS, organisation_from_row
 from tests.support.rows import MIDDAY
 from tests.support.sales import EURO, change, peopled, told, version
+
+SHIPPED = shipped_guard("EUR")
 
 
 @pytest.fixture
@@ -34,7 +40,7 @@ def test_an_organisation_without_rules_has_the_shipped_ones(office):
 
     assert (shown.dial_out, shown.dial_out_in_force) == ("", "DialoutCPCandPSTNInternational")
     assert (shown.user_limit_micros, shown.group_limits_micros, shown.bars) == (None, {}, 0)
-    assert shown.guard == Guard()
+    assert shown.guard == SHIPPED
     with pytest.raises(NotFound):
         get_policies(office, "nobody", MIDDAY)
 
@@ -55,7 +61,7 @@ def test_a_change_counts_from_the_next_call_and_is_told_with_who_made_it(office)
     assert changed == get_policies(office, "contoso", MIDDAY)
     assert changed.dial_out_in_force == "DialoutCPCandPSTNDomestic"
     assert changed.group_limits_micros == {"cost_centre/4711": 0, "department/Sales": 500 * EURO}
-    assert changed.guard == Guard(concurrent_calls=3, user_hour_micros=None)
+    assert changed.guard == replace(SHIPPED, concurrent_calls=3, user_hour_micros=None)
     assert told(office) == [
         (
             "The rules of the organisation were changed by the test: "
@@ -74,7 +80,7 @@ def test_what_is_not_named_stays_and_what_is_taken_away_is_gone(office):
     changed = change(office, user_limit_micros=None, dial_out="")
 
     assert (changed.user_limit_micros, changed.group_limits_micros) == (None, {"department/B": EURO})
-    assert changed.guard == Guard(block_hours=1)
+    assert changed.guard == replace(SHIPPED, block_hours=1)
     assert len(told(office)) == 3
 
 
@@ -108,7 +114,11 @@ def test_back_at_what_is_shipped_nothing_is_kept(office):
         ({"guard": {"concurrent_calls": 0}}, "guard.concurrent_calls 0: write a number from 1 to 10000, or none"),
         ({"guard": {"block_hours": 8761}}, "guard.block_hours 8761: write a number from 0 to 8760"),
         ({"guard": {"user_hour_micros": 0}}, "guard.user_hour '0.00': write an amount from 0.000001"),
-        ({"guard": {"premium_minute_micros": None}}, "guard.premium_minute 'none': write the price a minute"),
+        (
+            {"guard": {"conference_calls": 10_001}},
+            "guard.conference_calls 10001: write a number from 1 to 10000, or none",
+        ),
+        ({"guard": {"resource_calls": 0}}, "guard.resource_calls 0: write a number from 1 to 10000, or none"),
         ({"guard": {"speed": 1}}, "guard 'speed': the fraud guard has no such limit; known are concurrent_calls, "),
     ],
 )
@@ -147,18 +157,66 @@ def test_rules_survive_their_text_with_everything_set():
         user_limit_micros=0,
         group_limits_micros={"department/Über": 1},
         conference_uses_calling_plan=True,
-        guard=Guard(None, None, None, None, 7, 0),
+        guard=Guard(None, 2, 3, None, None, None, 7, 0),
     )
 
-    assert policies_from(text_of(rules), []) == rules
-    assert text_of(Policies(guard=Guard(block_hours=0))) == '{"guard":{"block_hours":0}}'
-    assert (text_of(Policies()), policies_from("", [])) == ("", Policies())
+    assert policies_from(text_of(rules, "EUR"), [], "EUR") == rules
+    assert text_of(Policies(guard=replace(SHIPPED, block_hours=0)), "EUR") == '{"guard":{"block_hours":0}}'
+    assert (text_of(Policies(guard=SHIPPED), "EUR"), policies_from("", [], "EUR")) == ("", Policies(guard=SHIPPED))
+
+
+@pytest.mark.parametrize(
+    ("currency", "user_hour", "organisation_hour", "premium_minute"),
+    [
+        ("USD", "100.00", "1000.00", "1.00"),
+        ("JPY", "10000", "100000", "100"),
+        ("KWD", "30.000", "300.000", "0.300"),
+        ("IDR", "1400000.00", "14000000.00", "14000.00"),
+    ],
+)
+def test_the_amounts_of_the_guard_follow_the_currency(currency, user_hour, organisation_hour, premium_minute):
+    shown = described(policies_from("", [], currency), currency)
+
+    amounts = [shown[f"guard {name}"] for name in ("user_hour", "organisation_hour", "premium_minute")]
+    assert amounts == [f"{amount} {currency}" for amount in (user_hour, organisation_hour, premium_minute)]
+
+
+def test_a_currency_of_which_no_minimum_is_shipped_has_no_amounts_until_they_are_set():
+    assert shipped_guard("ZWG") == Guard(10, None, None, None, None, 5, None, 24)
+
+    own = Policies(guard=replace(shipped_guard("ZWG"), user_hour_micros=EURO))
+    assert text_of(own, "ZWG") == '{"guard":{"user_hour_micros":1000000}}'
+    assert policies_from(text_of(own, "ZWG"), [], "ZWG") == own
+
+
+def test_what_was_switched_off_stays_off_whatever_is_shipped():
+    text = text_of(Policies(guard=replace(SHIPPED, user_hour_micros=None)), "EUR")
+
+    assert text == '{"guard":{"user_hour_micros":null}}'
+    assert policies_from(text, [], "JPY").guard == replace(shipped_guard("JPY"), user_hour_micros=None)
+
+
+def test_charging_reads_the_guard_of_the_currency():
+    columns = {"org_id": "contoso", "name": "", "country": "JP", "currency": "JPY", "time_zone": "UTC"}
+    row = [columns.get(name, "") for name in ORGANISATION_COLUMNS.split(", ")]
+
+    assert organisation_from_row(row, []).policies.guard == shipped_guard("JPY")
+
+
+def test_calls_of_conferences_and_of_resource_accounts_are_not_limited_until_it_is_set(office):
+    changed = change(office, guard={"conference_calls": 40, "resource_calls": 20, "premium_minute_micros": None})
+
+    assert changed.guard == replace(SHIPPED, conference_calls=40, resource_calls=20, premium_minute_micros=None)
+    assert told(office)[-1].endswith(
+        "guard conference_calls from none to 40; guard resource_calls from none to 20; "
+        "guard premium_minute from 1.00 EUR to none."
+    )
 
 
 @pytest.mark.parametrize("text", ['{"night_limit_micros":5}', '{"guard":{"countries":3}}', '{"dial_out":7}'])
 def test_rules_of_a_newer_version_are_refused_rather_than_left_out(text):
     with pytest.raises(SchemaMismatch, match="newer version"):
-        policies_from(text, [])
+        policies_from(text, [], "EUR")
 
 
 def test_bars_become_what_charging_asks_by_direction():
@@ -167,7 +225,7 @@ def test_bars_become_what_charging_asks_by_direction():
         for direction, prefix, barred in [("called", "1900", True), ("called", "19005", False), ("calling", "44", True)]
     ]
 
-    rules = policies_from("", bars)
+    rules = policies_from("", bars, "EUR")
 
     assert (rules.barred_called.hit("19001"), rules.barred_called.hit("19005550")) == (True, False)
     assert (rules.barred_called.hit("44"), rules.barred_calling.hit("4420")) == (False, True)

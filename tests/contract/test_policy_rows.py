@@ -8,10 +8,10 @@ from sqlalchemy import insert
 
 from gettone.domain.policies import Tally
 from gettone.errors import Conflict, InvariantBroken
+from gettone.operations.instants import microseconds
 from gettone.operations.office import Office
 from gettone.operations.views import BarView, BlockView, DestinationView, NoticeView
 from gettone.storage.engine import open_database
-from gettone.storage.rows import microseconds
 from gettone.storage.schema import known_destination, tally
 from tests.support.rows import MIDDAY, organisation, user
 

@@ -8,6 +8,7 @@ from gettone.errors import InvalidInput, NotFound
 from gettone.operations import directory, lifecycle, reports
 from gettone.operations.messages import ChargeEvent, StartCall, StopCall
 from gettone.operations.office import CallFilter
+from tests.support.licences import assign
 
 ITALY = "+390612345678"
 HOME = "+14255550123"
@@ -147,7 +148,7 @@ def test_a_question_about_calls_that_makes_no_sense_is_refused(contoso, wanted, 
 
 
 def test_one_call_tells_who_paid_for_which_seconds(contoso):
-    directory.set_products(contoso.office, "contoso", "anna", ["MCOEV", "MCOPSTN5", "MCOPSTNC"], contoso.now)
+    contoso.license("contoso", "anna", ["MCOEV", "MCOPSTN5", "MCOPSTNC"])
     talk(contoso, "day", HOME, 119 * 60)
     talk(contoso, "both", HOME, 125)
 
@@ -217,7 +218,7 @@ def test_pools_tell_size_used_held_and_free_of_this_month(contoso):
 def test_pools_of_a_past_month_keep_the_size_they_were_drawn_with(contoso):
     talk(contoso, "home", HOME, 90)
     contoso.now = datetime(2026, 12, 2, tzinfo=UTC)
-    directory.remove_products(contoso.office, "contoso", "anna", ["MCOPSTN1", "MCOPSTNC"], contoso.now)
+    assign(contoso, "anna", remove=("MCOPSTN1", "MCOPSTNC"))
 
     now = contoso.pools("contoso")["US/MCOPSTN1"]
     [then] = reports.pools(contoso.office, "contoso", contoso.now, period=202611)

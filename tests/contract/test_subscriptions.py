@@ -108,6 +108,16 @@ def test_an_ended_subscription_counts_no_more_and_stays_to_be_seen(bare):
         subscriptions.end_subscription(bare.office, "contoso", order.reference, bare.now)
 
 
+def test_the_reference_of_an_order_that_ended_is_not_used_again(bare):
+    order = buy(bare, "MCOPSTN1", 5)
+    subscriptions.end_subscription(bare.office, "contoso", order.subscription_id, bare.now)
+
+    with pytest.raises(Conflict, match=f"an order of 5 licences of MCOPSTN1 .*{order.subscription_id}.* ended on 2026"):
+        buy(bare, "MCOPSTN1", 5)
+
+    assert counts(bare) == {}
+
+
 def test_resource_account_licences_come_free_with_phone_system(bare):
     buy(bare, "MCOEV", 600)
 

@@ -295,3 +295,25 @@ def test_a_product_named_to_who_lacks_one_is_plain_and_sold():
     assert named[rules.Role.DOMESTIC_PLAN] == "MCOPSTN1"
     assert named[rules.Role.CREDITS] == "MCOPSTNC"
     assert named[rules.Role.RESOURCE_ACCOUNT] == "PHONESYSTEM_VIRTUALUSER"
+
+
+@pytest.mark.parametrize(
+    ("held", "named"),
+    [
+        (holding(), ("MCOEV", "MCOPSTN1")),
+        (holding("MCOEV"), ("MCOPSTN1",)),
+        (holding("MCOEV", at=""), ("MCOPSTN1",)),
+        (holding("MCOEV", at="KE"), ()),
+        (holding(resource=True), ("PHONESYSTEM_VIRTUALUSER", "MCOPSTN1")),
+        (holding("PHONESYSTEM_VIRTUALUSER", resource=True), ("MCOPSTN1",)),
+    ],
+)
+def test_who_has_no_calling_plan_is_named_one_of_their_country_and_what_it_needs(held, named):
+    assert rules.calling_products(held, TERMS, "US") == named
+
+
+def test_a_product_is_named_as_a_shell_takes_it():
+    zone_one = next(sku for sku in TERMS.products if "(country_zone_1)" in sku)
+
+    assert rules.command_word(rules.Role.PAY_AS_YOU_GO, TERMS, "US") == f"'{zone_one}'"
+    assert rules.command_word(rules.Role.DOMESTIC_PLAN, TERMS, "KE") == "PRODUCT"

@@ -20,7 +20,7 @@ from gettone.catalogue.sample_rates import sample_deck_csv
 from gettone.config import Settings
 from gettone.domain.refusals import Refusal
 from gettone.errors import StorageError
-from gettone.operations import directory, numbers, rates, reports, subscriptions, topups
+from gettone.operations import directory, licensing, numbers, rates, reports, subscriptions, topups
 from gettone.operations.call_import import BAD_LINE, Rejected, import_calls, import_key
 from gettone.operations.charging import unavailable
 from gettone.operations.messages import StartCall, StopCall
@@ -306,7 +306,7 @@ def test_what_was_refused_is_charged_by_the_same_file_when_the_cause_is_gone(wor
     records = [record(1, calling="+390612345679")]
     assert world.import_(records).rejected == 1
     with opened_office(world.settings) as office:
-        directory.add_products(office, "acme", "bruno", ["MCOPSTNC"], NOW)
+        licensing.assign(office, "acme", "bruno", NOW, add=["MCOPSTNC"])
 
     totals = world.import_(records)
 

@@ -4,7 +4,8 @@ import pytest
 
 from gettone.operations.messages import Grant, StartCall
 from gettone.operations.notices import list_notices
-from gettone.operations.policies import change_user_policy
+from gettone.operations.policies import PolicyChanges, change_policies, change_user_policy
+from gettone.storage.sqlite_charging import SqliteUnit
 from tests.support.world import World, sqlite_url
 
 ROME, NEW_YORK = "+390612345678", "+12125550123"
@@ -63,3 +64,33 @@ def test_minutes_that_end_are_no_matter_of_a_spending_limit(world):
     assert (granted.granted_seconds, granted.final) == (7200, True)
     assert refused.reason.value == "no_credits_licence"
     assert not [one for one in list_notices(world.office, "contoso").items if one.kind.startswith("spend")]
+
+
+def test_a_premium_destination_that_is_known_asks_the_database_no_more(world, monkeypatch):
+    asked = []
+    for number in range(2):
+        change = {"premium_minute_micros": 1}
+        change_policies(world.office, "contoso", PolicyChanges(guard=change), world.now, "the test")
+        assert isinstance(start(world, f"known {number}", ROME, 60, user="anna"), Grant)
+    real = SqliteUnit.destinations
+    monkeypatch.setattr(SqliteUnit, "destinations", lambda self, org_id: asked.append(org_id) or real(self, org_id))
+
+    for number in range(5):
+        assert isinstance(start(world, f"again {number}", ROME, 60, user="anna"), Grant)
+
+    assert asked == []
+
+
+def test_a_batch_asks_once_for_the_premium_destinations_of_an_organisation(world, monkeypatch):
+    asked = []
+    change_policies(world.office, "contoso", PolicyChanges(guard={"premium_minute_micros": 1}), world.now, "the test")
+    real = SqliteUnit.destinations
+    monkeypatch.setattr(SqliteUnit, "destinations", lambda self, org_id: asked.append(org_id) or real(self, org_id))
+    calls = [
+        StartCall(session_id=str(number), org_id="contoso", user="anna", called=ROME, requested_seconds=60)
+        for number in range(8)
+    ]
+
+    assert all(isinstance(answer, Grant) for answer in world.charge(*calls))
+
+    assert asked == ["contoso"]

@@ -328,13 +328,13 @@ class Model:
         allowed = None if limit is None else max(0, limit[0]) + before
         budget = max(0, org.free(now) - org.owed) + sum(call.holds.values())
         more = self.extend(org, call, want_to, now, allowed)
-        by_limit = (
-            limit and not more and (call.chain[-1] == "post" or (call.chain[-1] == "credits" and allowed < budget))
-        )
+        by_limit = limit and not more and self.could_go_on(org, call, budget)
         reason = limit[1] if by_limit else "insufficient_credit" if call.user in CREDITS else "no_credits_licence"
         self.commit(call, call.may_cost - before, now)
         if by_limit and not call.found and reason == "international_spend_limit" and limit[2] and org.block_hours:
-            org.blocked[call.user] = now + timedelta(hours=org.block_hours)
+            committed, at_most = org.in_hour(limit[2], month(call.started_at), now), org.hour_limits["user"]
+            if committed * 100 >= at_most * 80:
+                org.blocked[call.user] = now + timedelta(hours=org.block_hours)
         to_second = min(want_to, 60 * call.found)
         call.granted_to = max(call.granted_to, to_second)
         left = max(0, call.granted_to - call.used)
@@ -361,6 +361,15 @@ class Model:
                 break
         self.hold(org, call, call.cost("credits"), now)
         return more
+
+    def could_go_on(self, org: Organisation, call: Call, wallet: int) -> bool:
+        """Whether another minute could be paid if there were no limit."""
+        payers = [
+            payer
+            for payer in call.chain
+            if not any(call.minutes.get(later) for later in call.chain[call.place(payer) + 1 :])
+        ]
+        return any(self.another(org, call, payer, wallet, None) for payer in payers)
 
     def another(self, org: Organisation, call: Call, payer: str, wallet: int, allowed: int | None) -> bool:
         """Whether *payer* could pay one minute more."""

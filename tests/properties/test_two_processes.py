@@ -174,7 +174,7 @@ def bar_the_country(world: World) -> None:
 
 
 def take_all_licences(world: World) -> None:
-    directory.set_products(world.office, "acme", "anna", [], world.now)
+    world.license("acme", "anna", [])
 
 
 def take_the_credits_licence(world: World) -> None:

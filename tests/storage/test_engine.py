@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from gettone.errors import ConfigurationError, DatabaseBusy, SchemaMismatch, StorageError
+from gettone.errors import ConfigurationError, DatabaseBusy, InvalidInput, SchemaMismatch, StorageError
 from gettone.storage import engine
 from gettone.storage.engine import open_database, sqlite_path
 from gettone.storage.write_turn import WriteTurn, write_turn
@@ -52,6 +52,21 @@ def test_tables_that_are_not_there_say_what_to_run(bare_url):
     with pytest.raises(SchemaMismatch, match="gettone db upgrade"), database.reading() as connection:
         connection.execute(text("SELECT org_id FROM organisation"))
     database.close()
+
+
+@pytest.mark.parametrize("value", ["a\udcff", pytest.param("a\0b", marks=pytest.mark.slow)])
+def test_a_value_that_no_column_takes_is_the_fault_of_who_sent_it(request, ready_url, value):
+    # SQLite keeps a NUL, PostgreSQL does not.
+    url = request.getfixturevalue("postgres_url") if "\0" in value else ready_url
+    database = open_database(url)
+    wanted = text("SELECT name FROM organisation WHERE org_id = :org_id")
+
+    with pytest.raises(InvalidInput, match="the database takes no such value") as refused, database.reading() as here:
+        here.execute(wanted, {"org_id": value})
+    database.close()
+
+    assert (refused.value.field, refused.value.value) == ("value", value)
+    assert "@" not in str(refused.value)
 
 
 def test_a_file_is_written_durably_and_read_while_it_is_written(tmp_path):

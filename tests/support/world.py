@@ -14,7 +14,7 @@ from gettone.catalogue.numbering import emergency_numbers, number_plan
 from gettone.catalogue.tables import catalogue
 from gettone.domain.catalogue import Role
 from gettone.domain.licences import ONE_AT_A_TIME, roles_of
-from gettone.operations import directory, lifecycle, numbers, rates, reports, topups
+from gettone.operations import directory, licensing, lifecycle, numbers, rates, reports, topups
 from gettone.operations.charging import Charging
 from gettone.operations.licence_moves import Licences
 from gettone.operations.messages import Answer, Request, StartCall
@@ -184,7 +184,7 @@ class World:
 
     def license(self, org_id: str, name: str, products: Sequence[str]) -> None:
         """Let a user hold exactly *products*, and what those need."""
-        directory.set_products(self.office, org_id, name, [*products, *self.needed(products)], self.now)
+        licensing.set_exactly(self.office, org_id, name, [*products, *self.needed(products)], self.now)
 
     def needed(self, products: Sequence[str]) -> list[str]:
         """Return what a person must hold beside *products*, so that a test need not speak of it."""

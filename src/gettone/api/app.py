@@ -21,7 +21,7 @@ from gettone.api.charging import ChargingRoutes, Receive, Scope, Send, is_chargi
 from gettone.api.decoding import in_our_words
 from gettone.api.graph.app import GraphApp, is_graph
 from gettone.api.problems import MEDIA_TYPE, ApiError, FieldError, from_error, invalid, problem
-from gettone.api.routes import health, licences, money, organisations, policies, rates
+from gettone.api.routes import catalogue, health, licences, money, organisations, policies, rates
 from gettone.api.routing import SLASH, guard
 from gettone.api.services import Services
 
@@ -67,7 +67,7 @@ def _office_app(services: Services, description: OpenAPIConfig | None = None) ->
     """The back office: everything that is not charging. With a *description* it can be described, and shows it too."""
     return Litestar(
         route_handlers=[
-            *(module.router(guards=[guard]) for module in (organisations, licences, money, policies, rates)),
+            *(module.router(guards=[guard]) for module in (organisations, licences, money, policies, rates, catalogue)),
             health.router(),
             openapi_json,
         ],

@@ -10,14 +10,11 @@ import time
 from collections.abc import Callable
 
 from gettone.api.problems import ApiError, problem
-from gettone.operations.keys import allows
+from gettone.operations.keys import EVERYWHERE, allows, well_formed
 from gettone.operations.views import Key
 
 REMEMBERED_SECONDS = 5.0
 REMEMBERED_MAX = 10_000
-TOKEN_LENGTH_MAX = 512
-EVERYWHERE = "*"
-"""The organisation of a key that is bound to none."""
 
 Find = Callable[[str], Key | None]
 
@@ -59,12 +56,7 @@ class Authenticator:
     async def _ask(self, header: bytes) -> Key | None:
         scheme, _, token = header.decode("latin-1").strip().partition(" ")
         token = token.strip()
-        usable = (
-            scheme.lower() == "bearer"
-            and 0 < len(token) <= TOKEN_LENGTH_MAX
-            and token.isascii()
-            and token.isprintable()
-        )
+        usable = scheme.lower() == "bearer" and token and well_formed(token)
         found = await asyncio.to_thread(self._find, token) if usable else None
         if len(self._remembered) >= REMEMBERED_MAX:
             self._remembered.clear()

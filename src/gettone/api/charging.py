@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from gettone.api.auth import EVERYWHERE, Authenticator, forbidden, require
+from gettone.api.auth import Authenticator, forbidden, require
 from gettone.api.decoding import (
     batch_items,
     decode_event,
@@ -26,6 +26,7 @@ from gettone.api.decoding import (
 from gettone.api.metrics import Metrics
 from gettone.api.problems import MEDIA_TYPE, ApiError, FieldError, from_error, invalid, problem, refusal_problem
 from gettone.api.wire import BatchAnswer, SingleRequest, message, wire_answer
+from gettone.operations.keys import EVERYWHERE
 from gettone.operations.messages import QUOTA_SECONDS, Answer, Refused, Request
 from gettone.operations.views import Key
 

@@ -34,8 +34,11 @@ from gettone.domain.refusals import Refusal
 Schema = dict[str, Any]
 
 CSV = "text/csv"
-CSV_OPERATIONS = ("/imports/users", "/imports/numbers", "/licences/import", "/rates/decks")
-"""Where a CSV file is the body: ends of paths."""
+CSV_OPERATIONS = (
+    *("/imports/users", "/imports/numbers", "/licences/import", "/rates/decks"),
+    *("/v1/catalogue/{table}", "/v1/catalogue/{table}/check"),
+)
+"""Where a CSV file is the body that is sent: ends of paths."""
 
 DESCRIPTION = """\
 Charging for calls, and everything around it.
@@ -64,7 +67,7 @@ def document(office: Litestar) -> bytes:
     whole["paths"] = dict(sorted({**whole["paths"], **_charging_paths()}.items()))
     for path, operations in whole["paths"].items():
         for method, operation in operations.items():
-            if method == "post" and path.endswith(CSV_OPERATIONS):
+            if method in {"post", "put"} and path.endswith(CSV_OPERATIONS):
                 operation["requestBody"] = _body({CSV: {"type": "string"}})
             operation["responses"].pop("400", None)
             operation["responses"]["default"] = _content("A problem.", {MEDIA_TYPE: _ref("Problem")})

@@ -33,10 +33,12 @@ class GuardChange(_Input, frozen=True, kw_only=True):
     """What is given changes; null switches a limit off. The two hours and `premium_minute` are amounts."""
 
     concurrent_calls: Count | UnsetType | None = UNSET
+    conference_calls: Count | UnsetType | None = UNSET
+    resource_calls: Count | UnsetType | None = UNSET
     user_hour: Limit | UnsetType | None = UNSET
     organisation_hour: Limit | UnsetType | None = UNSET
     new_premium_per_day: Count | UnsetType | None = UNSET
-    premium_minute: Limit | UnsetType = UNSET
+    premium_minute: Limit | UnsetType | None = UNSET
     block_hours: Count | UnsetType = UNSET
 
 
@@ -96,10 +98,12 @@ class GuardLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The fraud guard's limits; null where one is off."""
 
     concurrent_calls: int | None
+    conference_calls: int | None
+    resource_calls: int | None
     user_hour: str | None
     organisation_hour: str | None
     new_premium_per_day: int | None
-    premium_minute: str
+    premium_minute: str | None
     block_hours: int
 
 
@@ -177,10 +181,12 @@ def policy_settings(view: PoliciesView) -> PolicySettings:
         group_limits={group: money(limit, currency) for group, limit in view.group_limits_micros.items()},
         guard=GuardLimits(
             concurrent_calls=guard.concurrent_calls,
+            conference_calls=guard.conference_calls,
+            resource_calls=guard.resource_calls,
             user_hour=_shown(guard.user_hour_micros, currency),
             organisation_hour=_shown(guard.organisation_hour_micros, currency),
             new_premium_per_day=guard.new_premium_per_day,
-            premium_minute=money(guard.premium_minute_micros, currency),
+            premium_minute=_shown(guard.premium_minute_micros, currency),
             block_hours=guard.block_hours,
         ),
     )

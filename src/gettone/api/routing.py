@@ -11,10 +11,10 @@ from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter, SkipValidation
 
-from gettone.api.auth import EVERYWHERE, require
+from gettone.api.auth import require
 from gettone.api.services import Services
 from gettone.errors import InvalidInput
-from gettone.operations.keys import ADMIN, CHARGING, OPERATOR, READ
+from gettone.operations.keys import ADMIN, CHARGING, EVERYWHERE, OPERATOR, READ
 from gettone.operations.views import Key
 
 Caller = Request[Any, Key, State]

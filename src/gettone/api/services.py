@@ -8,10 +8,13 @@ from datetime import datetime
 from gettone.api.auth import Authenticator
 from gettone.api.charging import Charge
 from gettone.api.metrics import Metrics
+from gettone.domain.refusals import Refusal
+from gettone.domain.session import Call
 from gettone.operations import directory, tokens
 from gettone.operations.messages import QUOTA_SECONDS, StartCall
 from gettone.operations.office import Office
 from gettone.operations.quoting import Quote, Quoting
+from gettone.operations.supposing import Supposed
 
 
 @dataclass(slots=True)
@@ -40,6 +43,11 @@ class Services:
         """Quote a call; one at a time."""
         with self._quoting_turn:
             return self.quoting.quote(request)
+
+    def try_call(self, request: StartCall, supposed: Supposed) -> tuple[Call, Refusal | None]:
+        """Try a call out with what is supposed; one at a time."""
+        with self._quoting_turn:
+            return self.quoting.try_call(request, supposed)
 
     def currency(self, org_id: str) -> str:
         """The currency of an organisation, which never changes; raises `NotFound`."""

@@ -35,6 +35,8 @@ NAMES = (
     "charge_growth_sessions",
     "charge_licensed",
     "charge_licensed_alike",
+    "charge_licensed_postgres",
+    "licence_bulk",
 )
 """Every benchmark, in the order in which they run."""
 

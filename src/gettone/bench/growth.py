@@ -5,15 +5,18 @@ the same code, with batches of the same shape; calls are taken at random, so tha
 that a large installation would not.
 """
 
+import contextlib
 from pathlib import Path
 from statistics import median
 
-from gettone.bench import world
+from gettone.bench import postgres, world
 from gettone.bench.load import Load
 from gettone.bench.measuring import Result, Sample, interleaved, rounded
 from gettone.bench.rounds import Rounds
 from gettone.bench.sizes import Sizes
 from gettone.operations.charging import Charging
+from gettone.storage.postgres_charging import PostgresCharging
+from gettone.storage.private_postgres import PrivatePostgres
 from gettone.storage.sqlite_charging import SqliteCharging
 from gettone.storage.write_turn import WriteTurn
 
@@ -68,6 +71,18 @@ def licensed(name: str, folder: Path, sizes: Sizes, *, batch: int, alike: bool) 
         load = Load(ids, open_calls=sizes.open_calls, users=users)
         sides.append(Rounds(_open(path), load, sizes, batch))
     return _compared(name, sizes, *sides)
+
+
+def licensed_on_postgres(name: str, server: PrivatePostgres, sizes: Sizes, *, batch: int) -> Result:
+    """The large side of `licensed` against the world of the core's benchmarks, both on PostgreSQL."""
+    sides = []
+    with contextlib.ExitStack() as stack:
+        for count, users in ((sizes.organisations, 1), (sizes.licensed_organisations, sizes.licensed_users)):
+            url = stack.enter_context(postgres.database(server))
+            ids = world.make(url, count, users=users, guarded=users > 1)
+            load = Load(ids, open_calls=sizes.open_calls, users=users)
+            sides.append(Rounds(world.charging(PostgresCharging(url)), load, sizes, batch))
+        return _compared(name, sizes, *sides)
 
 
 def _open(path: Path) -> Charging:

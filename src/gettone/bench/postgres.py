@@ -124,16 +124,25 @@ def equal_databases(
     server: PrivatePostgres, organisations: int, count: int = 2
 ) -> Iterator[tuple[list[str], list[str]]]:
     """Make *count* equal databases for the length of the block; gives their URLs and the organisations' ids."""
-    names = [f"gettone_bench_{secrets.token_hex(4)}" for _ in range(count)]
-    urls: list[str] = []
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(database(server))
+        orgs = world.make(first, organisations)
+        template = _name_of(first)
+        yield [first, *(stack.enter_context(database(server, template)) for _ in range(count - 1))], orgs
+
+
+@contextlib.contextmanager
+def database(server: PrivatePostgres, template: str | None = None) -> Iterator[str]:
+    """Make a database for the length of the block, empty or a copy of *template*; gives its URL."""
+    url = server.create_database(f"gettone_bench_{secrets.token_hex(4)}", template=template)
     try:
-        urls.append(server.create_database(names[0]))
-        orgs = world.make(urls[0], organisations)
-        urls += [server.create_database(name, template=names[0]) for name in names[1:]]
-        yield urls, orgs
+        yield url
     finally:
-        for url in urls:
-            server.drop_database(urlsplit(url).path.removeprefix("/"))
+        server.drop_database(_name_of(url))
+
+
+def _name_of(url: str) -> str:
+    return urlsplit(url).path.removeprefix("/")
 
 
 def charge(name: str, server: PrivatePostgres, sizes: Sizes, *, batch: int) -> Result:

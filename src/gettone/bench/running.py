@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from gettone.bench import NAMES, growth, http, importing, postgres, rating, sqlite, workers, world
+from gettone.bench import NAMES, growth, http, importing, licensing, postgres, rating, sqlite, workers, world
 from gettone.bench.measuring import Result
 from gettone.bench.sizes import FULL, Sizes
 from gettone.errors import GettoneError
@@ -83,6 +83,11 @@ BENCHMARKS = (
     _in_folder("charge_growth_sessions", partial(growth.sessions, batch=100)),
     _in_folder("charge_licensed", partial(growth.licensed, batch=100, alike=False)),
     _in_folder("charge_licensed_alike", partial(growth.licensed, batch=100, alike=True)),
+    Benchmark(
+        ("charge_licensed_postgres",),
+        lambda place: [growth.licensed_on_postgres("charge_licensed_postgres", place.server(), place.sizes, batch=100)],
+    ),
+    _in_folder("licence_bulk", licensing.bulk),
 )
 
 

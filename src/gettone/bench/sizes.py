@@ -23,6 +23,8 @@ class Sizes:
     growth_sessions: int = 1_000_000
     licensed_organisations: int = 1000
     licensed_users: int = 100
+    bulk_users: int = 100_000
+    bulk_rounds: int = 3
 
 
 FULL = Sizes()
@@ -43,4 +45,6 @@ TINY = Sizes(
     growth_sessions=400,
     licensed_organisations=6,
     licensed_users=3,
+    bulk_users=25,
+    bulk_rounds=2,
 )

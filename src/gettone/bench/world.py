@@ -5,6 +5,7 @@ take a moment. Opening balances have no ledger entries: these databases are for 
 """
 
 import zlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,15 +15,17 @@ from gettone.catalogue.numbering import emergency_numbers, number_plan
 from gettone.catalogue.sample_rates import sample_deck_csv
 from gettone.domain.policies import Guard, Policies
 from gettone.operations.charging import Charging
+from gettone.operations.instants import microseconds
 from gettone.operations.opening import Tables
-from gettone.operations.policies import text_of
+from gettone.operations.policies import shipped_guard, text_of
 from gettone.operations.ports import ChargingStore
 from gettone.storage import schema
 from gettone.storage.engine import open_database
-from gettone.storage.rows import microseconds
 from gettone.storage.upgrade import upgrade
 
 DEPARTMENTS = 10
+LICENCES = ("MCOEV", "MCOPSTN1", "MCOPSTNC")
+"""What users hold: Phone System, a Calling Plan with its pool, Communications Credits."""
 PAID_BY_CREDITS = "+442071838750"
 PAID_BY_POOL = "+12125550123"
 
@@ -38,17 +41,19 @@ def user(number: int) -> str:
     return f"user{number}"
 
 
-def make(url: str, organisations: int, *, users: int = 1, guarded: bool = False) -> list[str]:
+def make(
+    url: str, organisations: int, *, users: int = 1, guarded: bool = False, licences: Sequence[str] = LICENCES
+) -> list[str]:
     """Make a database at *url* with the newest schema and so many organisations of *users* each; returns their ids.
 
-    Users are licensed and belong to departments; *guarded* organisations have the fraud guard as shipped and spending
-    limits, which no call of a benchmark reaches, others have neither.
+    Users hold *licences* and belong to departments; *guarded* organisations have the fraud guard as shipped and
+    spending limits, which no call of a benchmark reaches, others have neither.
     """
     upgrade(url)
     database = open_database(url)
     try:
         with database.writing() as connection:
-            _organisations(connection, organisations, users, guarded=guarded)
+            _organisations(connection, organisations, users, licences, guarded=guarded)
             _deck(connection)
     finally:
         database.close()
@@ -101,19 +106,18 @@ def settle(url: str) -> None:
         database.close()
 
 
-def _organisations(connection: Connection, count: int, users: int, *, guarded: bool) -> None:
+def _organisations(connection: Connection, count: int, users: int, licences: Sequence[str], *, guarded: bool) -> None:
     now = datetime.now(UTC)
     bought = {"purchased_at": microseconds(now), "expires_at": microseconds(now + timedelta(days=365))}
     money = {"amount_micros": _MONEY_MICROS, "remaining_micros": _MONEY_MICROS}
     place = {"country": "US", "currency": "USD", "time_zone": "UTC", "price_list": "standard"}
-    licences = " ".join(sorted(("MCOEV", "MCOPSTN1", "MCOPSTNC")))
-    policies = Policies(user_limit_micros=_MONEY_MICROS) if guarded else Policies(guard=UNGUARDED)
-    place["policies"] = text_of(policies)
+    watched = Policies(user_limit_micros=_MONEY_MICROS, guard=shipped_guard("USD"))
+    place["policies"] = text_of(watched if guarded else Policies(guard=UNGUARDED), "USD")
     _fill(connection, schema.organisation, count, name="An organisation", created_at=0, **place)
     _fill(connection, schema.wallet, count, currency="USD", posted_micros=_MONEY_MICROS)
     _fill(connection, schema.lot, count, lot_id="lot", source="manual", **bought, **money)
     _fill(connection, schema.pool, count, pool_key="US/MCOPSTN1", licences=users, size_seconds=_POOL_SECONDS)
-    _users(connection, count, users, {"usage_location": "US", "licences": licences, "created_at": 0})
+    _users(connection, count, users, {"usage_location": "US", "licences": " ".join(sorted(licences)), "created_at": 0})
 
 
 def _users(connection: Connection, organisations: int, users: int, values: dict[str, object]) -> None:

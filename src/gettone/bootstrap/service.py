@@ -24,7 +24,7 @@ from gettone.errors import GettoneError
 from gettone.jobs.runner import Job, Jobs, Supervision
 from gettone.operations.blocks import end_blocks
 from gettone.operations.desk import ChargingDesk
-from gettone.operations.lifecycle import expire_lots, resize_pools
+from gettone.operations.lifecycle import expire_lots, resize_at_the_turn, resize_pools
 from gettone.operations.office import Office
 from gettone.operations.opening import Tables
 from gettone.operations.quoting import Quoting
@@ -40,6 +40,9 @@ SUPERVISION_EVERY = timedelta(seconds=5)
 BLOCKS_EVERY = timedelta(minutes=1)
 EXPIRY_EVERY = timedelta(minutes=5)
 RESIZING_EVERY = timedelta(hours=1)
+TURN_EVERY = timedelta(minutes=1)
+TURN_WITHIN = timedelta(minutes=15)
+"""So long after midnight the pools are sized by new terms; several turns of the job, in case one fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,5 +156,6 @@ def _jobs(office: Office, desks: Desks, open_calls: OpenCalls, metrics: Metrics)
         Job("open_calls", SUPERVISION_EVERY, count_open_calls),
         Job("ended_blocks", BLOCKS_EVERY, lambda now: end_blocks(office, now)),
         Job("expiry", EXPIRY_EVERY, lambda now: sum(1 for _ in expire_lots(office, now))),
+        Job("turn_of_terms", TURN_EVERY, lambda now: resize_at_the_turn(office, now, TURN_WITHIN)),
         Job("pool_sizes", RESIZING_EVERY, lambda now: resize_pools(office, now)),
     ]

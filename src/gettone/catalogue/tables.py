@@ -170,6 +170,14 @@ def catalogue(extra: Mapping[str, str] | None = None) -> Catalogue:
     return _catalogue(tuple(sorted((extra or {}).items())))
 
 
+@cache
+def shipped_minimum(currency: str) -> int | None:
+    """The least that may be bought in *currency*, in micros: the latest shipped row; None where there is none."""
+    rows: list[MinimumFunding] = [placed.row for placed in _shipped("minimum_funding")]
+    latest = max((row for row in rows if row.currency == currency), key=lambda row: row.effective_from, default=None)
+    return latest.minimum_micros if latest else None
+
+
 def table_rows(name: str, content: str = "") -> list[Placed]:
     """The rows of one table in order of key and first day, those of the operator's in *content* among them.
 

@@ -43,7 +43,7 @@ def import_file(
 
     Example: gettone licences import contoso licences.csv --undo undo.csv
     """
-    _import(org, file, undo_file, dry_run=dry_run, partial=partial, yes=yes, json=json)
+    _import(org, file, undo_file, undoing=False, dry_run=dry_run, partial=partial, yes=yes, json=json)
 
 
 def undo(
@@ -57,13 +57,24 @@ def undo(
 ) -> None:
     """Take everybody back to what they held before an import, numbers included.
 
+    The file is the one that --undo wrote. What may be held together is not asked again, since somebody may have held it
+    from before there was a rule; that enough licences are owned is.
+
     Example: gettone licences undo contoso undo.csv
     """
-    _import(org, file, None, dry_run=dry_run, partial=partial, yes=yes, json=json)
+    _import(org, file, None, undoing=True, dry_run=dry_run, partial=partial, yes=yes, json=json)
 
 
 def _import(
-    org: str, file: Path, undo_file: Path | None, *, dry_run: bool, partial: bool, yes: bool, json: bool
+    org: str,
+    file: Path,
+    undo_file: Path | None,
+    *,
+    undoing: bool,
+    dry_run: bool,
+    partial: bool,
+    yes: bool,
+    json: bool,
 ) -> None:
     import msgspec
 
@@ -75,7 +86,15 @@ def _import(
         title = f"{'trying' if trying else 'reading'} {file.name}"
         with opened_office() as office, meter(title) as shown:
             return import_licences(
-                office, org, data, now(), name=file.name, dry_run=trying, partial=partial, progress=shown.to
+                office,
+                org,
+                data,
+                now(),
+                name=file.name,
+                dry_run=trying,
+                partial=partial,
+                undo=undoing,
+                progress=shown.to,
             )
 
     with _undo_to(None if dry_run else undo_file) as keep:

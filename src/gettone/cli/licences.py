@@ -26,6 +26,7 @@ from gettone.cli.base import (
     now,
     opened_office,
     refuse,
+    settings,
 )
 from gettone.cli.output import as_json, facts, plural, table
 
@@ -497,14 +498,16 @@ def check(
 ) -> None:
     """Say whether a user can make this kind of call now, and if not, what is missing and which command mends it.
 
-    Ends with 1 when something is missing. Spending limits and prices are not asked: see gettone quote.
+    A call is tried out as the charging desk would decide it, and nothing is charged. Ends with 1 when something is
+    missing.
 
     Example: gettone licences check contoso anna@contoso.com international
     """
+    from gettone.bootstrap import opened_quoting
     from gettone.operations.preflight import can_call
 
-    with opened_office() as office:
-        found = can_call(office, org, user, call, now(), to=to)
+    with opened_office() as office, opened_quoting(settings()) as quoting:
+        found = can_call(office, org, user, call, now(), try_call=quoting.try_call, to=to)
     if json:
         as_json(found)
     else:

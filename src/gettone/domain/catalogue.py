@@ -22,6 +22,9 @@ from typing import Protocol, TypeVar
 class Role(enum.Enum):
     """What a service plan allows its holder."""
 
+    # Members are one of a kind: their identity is their hash, and takes no call of Python.
+    __hash__ = object.__hash__
+
     PHONE_SYSTEM = "phone_system"
     DOMESTIC_PLAN = "domestic_plan"
     INTERNATIONAL_PLAN = "international_plan"

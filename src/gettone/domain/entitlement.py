@@ -23,6 +23,9 @@ from gettone.domain.refusals import Refusal
 class PayerKind(enum.Enum):
     """The sources a call can draw on; the value is the short code under which a call remembers it."""
 
+    # Members are one of a kind: their identity is their hash, and takes no call of Python.
+    __hash__ = object.__hash__
+
     FREE = "F"
     POOL = "P"
     CREDITS = "C"
@@ -67,7 +70,7 @@ class _Asked:
     @property
     def premium(self) -> bool:
         """Whether a premium or shared-cost number is called."""
-        return self.called.kind in _PREMIUM_KINDS
+        return self.called.kind in PREMIUM_KINDS
 
 
 CREDITS_CAPABILITY = "MCOPSTNPP"
@@ -80,9 +83,12 @@ FREE_CONFERENCE = Payer(PayerKind.FREE, capability="MCOMEETADD")
 CREDITS = Payer(PayerKind.CREDITS, capability=CREDITS_CAPABILITY)
 POST_USAGE = Payer(PayerKind.POST_USAGE, capability=CREDITS_CAPABILITY)
 
-_PREMIUM_KINDS = {Kind.PREMIUM, Kind.SHARED_COST}
+PREMIUM_KINDS = frozenset({Kind.PREMIUM, Kind.SHARED_COST})
+"""Kinds of number that are called only where a row of the catalogue says so, and never from minutes."""
+
 _US_AND_CANADA = "US_CA"
-_TOLL_FREE_POST_USAGE = "toll_free_post_usage"
+TOLL_FREE_POST_USAGE = "toll_free_post_usage"
+"""The feature by which billing after use pays for calls to toll-free numbers where credits do not."""
 
 
 def who_pays(call: CallFacts, terms: Terms) -> Entitlement | Refusal:
@@ -130,7 +136,7 @@ def _user_in(_asked: _Asked) -> Entitlement | Refusal:
 def _conf_in(asked: _Asked) -> Entitlement | Refusal:
     """Toll is included and toll-free is paid; an organiser who pays by the minute pays for both (Q16)."""
     per_minute = asked.holdings.by_role.get(Role.CONFERENCING_PER_MINUTE)
-    if per_minute is not None and not asked.holdings.has(Role.CONFERENCING):
+    if per_minute is not None and asked.holdings.plan(Role.CONFERENCING, Role.CONFERENCING_SELECT) is None:
         return _whoever_holds(asked, per_minute.capability)
     if asked.called.kind is not Kind.TOLL_FREE:
         return Entitlement((FREE_CONFERENCE,))
@@ -150,7 +156,7 @@ def _unassigned_in(asked: _Asked) -> Entitlement | Refusal:
 
 def _toll_free(asked: _Asked) -> Entitlement:
     """Credits of the organisation, whoever holds a licence; post-usage billing only since the day it is possible."""
-    late = asked.call.organisation.post_usage and _TOLL_FREE_POST_USAGE in asked.terms.features
+    late = asked.call.organisation.post_usage and TOLL_FREE_POST_USAGE in asked.terms.features
     return Entitlement((CREDITS, POST_USAGE) if late else (CREDITS,), _when_credits_end(asked))
 
 

@@ -23,7 +23,6 @@ from gettone.domain.catalogue import (
     SEPARATOR,
     Holdings,
     Product,
-    Quota,
     Role,
     ServicePlan,
     Terms,
@@ -49,6 +48,9 @@ RING_WITH_A_PLAN = frozenset({NumberSource.PLAN.value, NumberSource.PORTED.value
 
 ORG_USER = "{org} {user}"
 """Stands in a remedy's command for the organisation and the user."""
+
+_PLANS_OFFERED = (Role.DOMESTIC_PLAN, Role.INTERNATIONAL_PLAN, Role.PAY_AS_YOU_GO)
+"""Roles of the Calling Plans that are offered to who has none, in turn."""
 
 _WORDS = {
     Role.PHONE_SYSTEM: "Phone System",
@@ -283,7 +285,7 @@ def _kind_of_account(rules: Rules, holding: Holding) -> Iterator[Violation]:
             sentence = f"{product} is for persons, and this is a resource account."
             remedy = (
                 f"A resource account holds its own licence, and to call out a Calling Plan: "
-                f"gettone licences assign {ORG_USER} {product_for(Role.RESOURCE_ACCOUNT, rules.terms)}"
+                f"gettone licences assign {ORG_USER} {command_word(Role.RESOURCE_ACCOUNT, rules.terms)}"
             )
         else:
             sentence = f"{product} is for resource accounts, and this is a person."
@@ -333,6 +335,28 @@ def product_for(role: Role, terms: Terms, location: str = "") -> str | None:
     return min(offers)[-1] if offers else None
 
 
+def command_word(role: Role, terms: Terms, location: str = "") -> str:
+    """The `product_for` a *role* as it is typed in a command; ``PRODUCT`` where there is none."""
+    found = product_for(role, terms, location)
+    return typed(found) if found else "PRODUCT"
+
+
+def calling_products(holding: Holding, terms: Terms, country: str) -> tuple[str, ...]:
+    """What to assign to an account that has no Calling Plan: one that is sold where it is, with what that needs first.
+
+    *country* stands in for a usage location that is missing. Where no plan is sold only what it would need is named.
+    """
+    location = holding.usage_location or country
+    offered = [(role, sku) for role in _PLANS_OFFERED if (sku := product_for(role, terms, location))]
+    role, plan = offered[0] if offered else (_PLANS_OFFERED[0], None)
+    needs = terms.dependencies.get(role)
+    first = None
+    if needs and not _satisfied(needs, holding.holdings(terms)):
+        possible = (one for one in _WORDS if one in needs and _may_hold(one, resource=holding.resource))
+        first = next((sku for one in possible if (sku := product_for(one, terms))), None)
+    return tuple(sku for sku in (first, plan) if sku)
+
+
 def is_sold(product: Product, day: date) -> bool:
     """Whether *product* can be bought on *day*."""
     return product.effective_until is None or day <= product.effective_until
@@ -360,11 +384,7 @@ def licences_with(roles: frozenset[Role], owned: Mapping[str, int], terms: Terms
 def allowed_by(quota: str, owned: Mapping[str, int], terms: Terms) -> int:
     """How many a quota allows with these purchased licences."""
     row = terms.quotas.get(quota)
-    return _allowed(row, licences_with(row.roles, owned, terms)) if row else 0
-
-
-def _allowed(row: Quota, licences: int) -> int:
-    return row.base + licences * row.add // row.for_each if licences else 0
+    return row.allowed(licences_with(row.roles, owned, terms)) if row else 0
 
 
 def included_licences(owned: Mapping[str, int], terms: Terms) -> dict[str, int]:
@@ -379,8 +399,7 @@ def service_numbers(owned: Mapping[str, int], terms: Terms) -> tuple[int, int]:
 
     A licence with both Phone System and Audio Conferencing in it counts once.
     """
-    licences = licences_with(PHONE_OR_CONFERENCE, owned, terms)
-    tier = next((row for row in reversed(terms.service_number_quotas) if row.licences_from <= licences), None)
+    tier = terms.service_number_quota(licences_with(PHONE_OR_CONFERENCE, owned, terms))
     select = allowed_by("select_conferencing_numbers", owned, terms)
     return ((tier.toll if tier else 0) + select, tier.toll_free if tier else 0)
 

@@ -14,6 +14,9 @@ class CallType(enum.Enum):
     ``emergency`` is ours: a call to an emergency number, from whoever and wherever.
     """
 
+    # Members are one of a kind: their identity is their hash, and takes no call of Python.
+    __hash__ = object.__hash__
+
     USER_IN = "user_in"
     USER_OUT = "user_out"
     USER_OUT_CONF = "user_out_conf"
@@ -38,6 +41,9 @@ _INBOUND = frozenset({CallType.USER_IN, CallType.CONF_IN, CallType.VOICE_APP_IN,
 
 class NumberUse(enum.Enum):
     """What an organisation's number rings."""
+
+    # Members are one of a kind: their identity is their hash, and takes no call of Python.
+    __hash__ = object.__hash__
 
     USER = "user"
     CONFERENCE = "conference"

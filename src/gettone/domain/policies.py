@@ -3,7 +3,7 @@
 Sources: facts section 8 (twelve outbound calling restriction policies, spend limits, blocked users), open questions
 section D 9 (callers who drain credits, per-department limits) and E. What the documents leave open is decided here: a
 limit counts what calls of a calendar month of the billing time zone have cost and what running ones may still cost;
-the guard's hour is a clock hour. Emergency calls are asked nothing of this.
+the guard's hour is a clock hour; how much its amounts are, by the currency. Emergency calls are asked nothing of this.
 
 A *subject* is what spending is counted for: ``user/<id>``, ``department/<name>``, ``cost_centre/<name>``, and ``""``
 for the whole organisation.
@@ -12,6 +12,7 @@ for the whole organisation.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Self
 
 from gettone.domain.catalogue import ConferenceReach, DialOutPolicy, Terms, UserReach
 from gettone.domain.refusals import Refusal
@@ -30,18 +31,38 @@ GUARD_BLOCK = "high_international_spend"
 class Guard:
     """The fraud guard's limits; None switches one off. The defaults are ours: no document publishes any.
 
-    *concurrent_calls*: outbound calls of one user at a time. *user_hour_micros* and *organisation_hour_micros*: credit
+    *concurrent_calls*: calls at once that one user makes; *conference_calls*: that one organiser's conferences dial
+    out; *resource_calls*: that one resource account makes. *user_hour_micros* and *organisation_hour_micros*: credit
     that international calls may commit within a clock hour. *new_premium_per_day*: premium destinations never called
     before by the organisation that may be called in one day; premium is a number of that kind, or a price a minute from
     *premium_minute_micros* on. *block_hours*: how long the user is blocked who reached the hour's limit; 0 for never.
+
+    How much is a lot depends on the currency: without one there are no amounts, `shipped` gives those of one.
     """
 
     concurrent_calls: int | None = 10
-    user_hour_micros: int | None = 100_000_000
-    organisation_hour_micros: int | None = 1_000_000_000
+    conference_calls: int | None = None
+    resource_calls: int | None = None
+    user_hour_micros: int | None = None
+    organisation_hour_micros: int | None = None
     new_premium_per_day: int | None = 5
-    premium_minute_micros: int = 1_000_000
+    premium_minute_micros: int | None = None
     block_hours: int = 24
+
+    @classmethod
+    def shipped(cls, minimum_micros: int | None) -> Self:
+        """The guard of an organisation that set nothing, from the least that may be bought in its currency.
+
+        With 50.00: 100.00 an hour for a user, 1000.00 for the organisation, premium from 1.00 a minute on. None, of a
+        currency of which no minimum is shipped, leaves the amounts off; premium is then told by the kind of number.
+        """
+        if minimum_micros is None:
+            return cls()
+        return cls(
+            user_hour_micros=2 * minimum_micros,
+            organisation_hour_micros=20 * minimum_micros,
+            premium_minute_micros=minimum_micros // 50,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,11 @@ from gettone.domain.wallet import LotHolds, Wallet
 FREECALL = "FREECALL"
 """The usage report's word for a call that could not be priced by a fault of ours, and is given away."""
 
+_POST_USAGE = PayerKind.POST_USAGE.value
+
+UNRATED = "UNRATED"
+"""Seconds past the last grant to where no rate is published: nobody can say what they cost."""
+
 
 class CallState(enum.Enum):
     """Where a call is in its life; it ends once, by its stop, by supervision or by its record in a file."""
@@ -161,10 +166,22 @@ def reach(call: Call, want_to: int, funds: Funds) -> Reach:
     """Find how far the chain of payers can carry *call*, at most to second *want_to*. Changes nothing.
 
     Each payer is asked for one second more than is wanted: whoever could pay it shows that the grant is not the last.
+    A spending limit is the reason for the end only if the payers would have gone further without it.
     """
+    if funds.cap is None:
+        return _reach_within(call, want_to, funds, None)
+    reached = _reach_within(call, want_to, funds, max(0, funds.cap.left_micros) + call.committed_micros)
+    if not reached.final:
+        return reached
+    without = _reach_within(call, want_to, funds, None)
+    went_further = without.to_second > reached.to_second or not without.final
+    return replace(reached, capped=funds.cap) if went_further else reached
+
+
+def _reach_within(call: Call, want_to: int, funds: Funds, allowed: int | None) -> Reach:
+    """As `reach`, where no more than *allowed* micros may be spent on the whole call; None for no limit."""
     phases = list(call.phases)
     wallet = _spendable(funds) + call.held_micros
-    allowed = max(0, funds.cap.left_micros) + call.committed_micros if funds.cap else None
     budget = wallet if allowed is None else min(wallet, allowed)
     final = True
     for index in range(phases[-1].payer if phases else 0, len(call.payers)):
@@ -182,14 +199,7 @@ def reach(call: Call, want_to: int, funds: Funds) -> Reach:
         if not final:
             break
     to_second = min(want_to, phases[-1].to_second) if phases else 0
-    promised = _promised(call, phases, funds)
-    # Minutes that are used up are no matter of money: then the limit is not what ends the call.
-    last = call.payers[-1].kind
-    limited = last is PayerKind.POST_USAGE or (last is PayerKind.CREDITS and allowed is not None and allowed < wallet)
-    capped = final and limited
-    return Reach(
-        phases, to_second, _price(call, phases, funds), final, promised, funds.cap if capped and funds.rate else None
-    )
+    return Reach(phases, to_second, _price(call, phases, funds), final, _promised(call, phases, funds))
 
 
 def hold(call: Call, reached: Reach, funds: Funds) -> None:
@@ -237,7 +247,7 @@ def settle_late(call: Call, used_seconds: int, funds: Funds) -> Settlement | Non
         end = min(used_seconds, paid_to)
         if end > settled_to:
             call.phases[-1] = Phase(last.payer, last.from_second, end)
-            part = UsageRecord(payer.kind.value, payer.pool_key, payer.capability, settled_to, end - settled_to, 0)
+            part = UsageRecord(payer.kind._value_, payer.pool_key, payer.capability, settled_to, end - settled_to, 0)
             usage.append(part)
     if used_seconds > call.covered_to:
         usage.append(_late_part(call, used_seconds, funds))
@@ -254,13 +264,13 @@ def _late_part(call: Call, used_seconds: int, funds: Funds) -> UsageRecord:
     call.phases.append(late)
     seconds = used_seconds - settled_to
     if payer.kind is PayerKind.FREE:
-        return UsageRecord(payer.kind.value, "", payer.capability, settled_to, seconds, seconds)
+        return UsageRecord(payer.kind._value_, "", payer.capability, settled_to, seconds, seconds)
     if funds.rate is None:
-        return UsageRecord(payer.kind.value, "", FREECALL, settled_to, seconds, 0)
+        return UsageRecord(payer.kind._value_, "", _unpriced(call), settled_to, seconds, 0)
     whole = funds.rate.charge(used_seconds, at=call.started_at, from_second=late.from_second)
     before = funds.rate.charge(settled_to, at=call.started_at, from_second=late.from_second)
     return UsageRecord(
-        payer.kind.value,
+        payer.kind._value_,
         "",
         payer.capability,
         settled_to,
@@ -364,7 +374,7 @@ def _hold_past_the_grant(call: Call, used_seconds: int, funds: Funds) -> None:
 
     No spending limit counts any more: the call has been made.
     """
-    reached = reach(call, used_seconds, replace(funds, cap=None))
+    reached = _reach_within(call, used_seconds, funds, None)
     hold(call, reached, funds)
     if call.covered_to >= used_seconds:
         return
@@ -384,13 +394,13 @@ def _part(call: Call, phase: Phase, used_seconds: int, funds: Funds) -> UsageRec
     cut = _cut(phase, used_seconds)
     seconds = cut.to_second - cut.from_second
     if payer.kind is PayerKind.FREE:
-        return UsageRecord(payer.kind.value, "", payer.capability, cut.from_second, seconds, seconds)
+        return UsageRecord(payer.kind._value_, "", payer.capability, cut.from_second, seconds, seconds)
     rate = _phase_rate(call, phase, funds) if payer.kind is not PayerKind.POST_USAGE else funds.rate
     if payer.kind is PayerKind.POOL:
         billed = funds.pools[payer.pool_key, call.period].whole_increments(seconds)
         price = rate.charge(cut.to_second, at=call.started_at, from_second=cut.from_second) if rate else None
         return UsageRecord(
-            payer.kind.value,
+            payer.kind._value_,
             payer.pool_key,
             payer.capability,
             cut.from_second,
@@ -400,10 +410,10 @@ def _part(call: Call, phase: Phase, used_seconds: int, funds: Funds) -> UsageRec
             price.connection_micros if price else 0,
         )
     if rate is None:
-        return UsageRecord(payer.kind.value, "", FREECALL, cut.from_second, seconds, 0)
+        return UsageRecord(payer.kind._value_, "", _unpriced(call), cut.from_second, seconds, 0)
     price = rate.charge(cut.to_second, at=call.started_at, from_second=cut.from_second)
     return UsageRecord(
-        payer.kind.value,
+        payer.kind._value_,
         "",
         payer.capability,
         cut.from_second,
@@ -412,6 +422,11 @@ def _part(call: Call, phase: Phase, used_seconds: int, funds: Funds) -> UsageRec
         price.micros,
         price.connection_micros,
     )
+
+
+def _unpriced(call: Call) -> str:
+    """How to report seconds without a price: a rate that was there and cannot be read is a fault of ours."""
+    return FREECALL if call.rate_index >= 0 else UNRATED
 
 
 def _late_phase(call: Call, settled_to: int, used_seconds: int, funds: Funds) -> Phase:
@@ -451,7 +466,7 @@ def _spendable(funds: Funds) -> int:
 
 def _charge(call: Call, usage: tuple[UsageRecord, ...], holds: LotHolds, kind: EntryKind, funds: Funds) -> Settlement:
     """Move the money for *usage* and write it down: the one place where a call touches the wallet's credit."""
-    receivable = sum([part.charge_micros for part in usage if part.payer == PayerKind.POST_USAGE.value])
+    receivable = sum([part.charge_micros for part in usage if part.payer == _POST_USAGE])
     charged = sum([part.charge_micros for part in usage])
     burns, overrun = funds.wallet.settle(holds, charged - receivable, funds.now)
     covered = funds.wallet.cover_overrun(funds.now)

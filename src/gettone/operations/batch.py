@@ -16,8 +16,7 @@ import msgspec
 
 from gettone.domain import session
 from gettone.domain.entitlement import PayerKind
-from gettone.domain.parties import User
-from gettone.domain.policies import ORGANISATION
+from gettone.domain.parties import CallType, User
 from gettone.domain.pools import Pool, is_own, period_of, twin_of
 from gettone.domain.rating import Rate
 from gettone.domain.refusals import Refusal
@@ -40,7 +39,8 @@ from gettone.operations.messages import (
     UpdateCall,
 )
 from gettone.operations.notices import FREECALL as FREECALL_NOTICE
-from gettone.operations.opening import PRICED, Opening, OpeningRequest, References, is_inbound, opens, plain
+from gettone.operations.notices import UNRATED as UNRATED_NOTICE
+from gettone.operations.opening import PRICED, Opening, OpeningRequest, References, dials_out, is_inbound, opens, plain
 from gettone.operations.ports import (
     Account,
     CallKey,
@@ -51,7 +51,7 @@ from gettone.operations.ports import (
     RequestKey,
     StoredAnswer,
 )
-from gettone.operations.tallies import NOTHING, Standing, Tallies, counts, standing, user_subject
+from gettone.operations.tallies import NOTHING, Standing, Tallies, counts, standing, subjects_of
 
 _encode = msgspec.json.Encoder().encode
 _decode_answer = msgspec.json.Decoder(Answer).decode
@@ -94,7 +94,7 @@ class Batch:
         # Calls draw on the month they began in: this one or the last, whatever the time zone; older ones are rare.
         self._first_period = period_of(now - timedelta(days=32), UTC)
         self._changes = Changes()
-        self._tallies = Tallies(unit, self._changes, now)
+        self._tallies = Tallies(unit, references.known_destinations, self._changes, now)
         self._loaded = Loaded({}, {}, 0)
         self._stored: dict[RequestKey, StoredAnswer] = {}
 
@@ -154,16 +154,14 @@ class Batch:
         """Read what is counted for each caller: the tallies that limits are about, and minutes of their own."""
         subjects: list[tuple[str, str]] = []
         pools: dict[tuple[str, str], int] = {}
-        for org_id, user in self._callers(requests):
-            subjects += self._tallies.subjects(org_id, user)
-            own = self._opening.own_minutes(user)
+        for org_id, user, conference in self._callers(requests):
+            subjects += self._tallies.subjects(org_id, user, conference=conference)
+            own = self._opening.own_minutes(org_id, user)
             if own is not None:
                 pools[org_id, own[0]] = own[1]
         for call in self._loaded.calls.values():
             if counts(call):
-                subjects += [(call.org_id, subject) for subject in (user_subject(call.user_id), *call.groups)]
-                if call.international:
-                    subjects.append((call.org_id, ORGANISATION))
+                subjects += [(call.org_id, subject) for subject in subjects_of(call)]
             for payer in call.payers:
                 if is_own(payer.pool_key):
                     pools.setdefault((call.org_id, payer.pool_key), 0)
@@ -173,16 +171,17 @@ class Batch:
             for (org_id, key), seconds in pools.items():
                 self._loaded.accounts[org_id].set_size(key, seconds)
 
-    def _callers(self, requests: Sequence[Request]) -> Iterator[tuple[str, User]]:
+    def _callers(self, requests: Sequence[Request]) -> Iterator[tuple[str, User, bool]]:
+        """Whose calls the batch is about, with their organisation, and whether a conference dials."""
         for request in requests:
             if opens(request) and request.org_id in self._loaded.accounts:
                 user = self._opening.caller(request)
                 if user is not None:
-                    yield request.org_id, user
+                    yield request.org_id, user, dials_out(request)
         for call in self._loaded.calls.values():
             user = self._directory.user(call.org_id, call.user_id) if counts(call) else None
             if user is not None:
-                yield call.org_id, user
+                yield call.org_id, user, call.call_type == CallType.CONF_OUT.value
 
     def _earlier_answers(self, requests: Sequence[Request]) -> dict[RequestKey, StoredAnswer]:
         """Read stored answers for the requests that may be repeats: those not past their call's last request."""
@@ -262,7 +261,7 @@ class Batch:
             return self._refuse(request, call, guarded)
         funds = self._funds(call, rate, account)
         reached = session.reach(call, request.requested_seconds, funds)
-        self._note_cap(call, reached, account)
+        self._note_cap(call, reached, account, refused=reached.to_second == 0)
         if reached.to_second == 0:
             return self._refuse(request, call, exhausted(call, rate, reached))
         # After this point the call is decided; only storage can fail.
@@ -282,7 +281,7 @@ class Batch:
         funds = self._funds(call, self._opening.rate_of(call), account)
         before = standing(call)
         reached = session.reach(call, request.used_seconds + request.requested_seconds, funds)
-        self._note_cap(call, reached, account)
+        self._note_cap(call, reached, account, refused=False)
         # After this point the call is decided; only storage can fail.
         session.hold(call, reached, funds)
         call.used_seconds = request.used_seconds
@@ -336,7 +335,7 @@ class Batch:
             return self._refuse(request, call, guarded)
         funds = self._funds(call, rate, account)
         reached = session.reach(call, request.units, funds)
-        self._note_cap(call, reached, account)
+        self._note_cap(call, reached, account, refused=reached.to_second < request.units)
         if reached.to_second < request.units:
             return self._refuse(request, call, exhausted(call, rate, reached))
         # After this point the event is decided; only storage can fail.
@@ -368,7 +367,7 @@ class Batch:
             return refused(request, refusal, detail_of(call, refusal))
         if rate is None and call.payers[0].kind in PRICED:
             return refused(request, Refusal.NO_RATE, f"called {request.called!r}")
-        funds = self._funds(call, rate, account)
+        funds = self._funds(call, rate, account, limited=False)
         ended_at = call.started_at + timedelta(seconds=request.used_seconds)
         settlement = session.settle(call, request.used_seconds, ended_at, EndedBy.RECORD, funds)
         self._keep(call, account, new=True)
@@ -406,15 +405,15 @@ class Batch:
 
     # -- what is kept and answered -------------------------------------------------------------------------------
 
-    def _funds(self, call: Call, rate: Rate | None, account: Account) -> Funds:
-        """What *call* may draw on; the months of its pools are read, or begun."""
+    def _funds(self, call: Call, rate: Rate | None, account: Account, *, limited: bool = True) -> Funds:
+        """What *call* may draw on; the months of its pools are read, or begun. *limited*: whether limits count."""
         for payer in call.payers:
             if payer.kind is PayerKind.POOL:
                 pool = self._pool(account, payer.pool_key, call.period)
                 twin = twin_of(payer.pool_key)
                 if twin is not None and pool.twin is None:
                     pool.twin = self._pool(account, twin, call.period)
-        cap = self._tallies.cap(call, self._directory.organisation(call.org_id)) if counts(call) else None
+        cap = self._tallies.cap(call, self._directory.organisation(call.org_id)) if limited and counts(call) else None
         return Funds(account.wallet, account.pools, rate, self._now, cap=cap)
 
     def _pool(self, account: Account, pool_key: str, period: int) -> Pool:
@@ -429,11 +428,11 @@ class Batch:
         """Why the fraud guard does not let *call* begin, if it does not."""
         return self._tallies.refusal(call, self._directory.organisation(call.org_id), rate) if counts(call) else None
 
-    def _note_cap(self, call: Call, reached: session.Reach, account: Account) -> None:
-        """Tell of the spending limit that ended the grant, if one did."""
+    def _note_cap(self, call: Call, reached: session.Reach, account: Account, *, refused: bool) -> None:
+        """Tell of the spending limit that ended the grant, or kept the call from beginning, if one did."""
         if reached.capped is not None:
             organisation = self._directory.organisation(call.org_id)
-            self._tallies.capped(call, reached.capped, organisation, account, refused=reached.to_second == 0)
+            self._tallies.capped(call, reached.capped, organisation, account, refused=refused)
 
     def _count(self, call: Call, before: Standing, account: Account) -> None:
         """Count what *call* has become since *before* in the tallies that limits are about."""
@@ -472,6 +471,15 @@ class Batch:
         first_line = call.usage_lines - len(settlement.usage)
         for line, record in enumerate(settlement.usage, first_line):
             self._changes.usage.append((call.org_id, call.session_id, line, record, entry_number))
+            if record.capability == session.UNRATED:
+                self._tell_unrated(call)
+
+    def _tell_unrated(self, call: Call) -> None:
+        """Tell the administrator, once a day and country, of seconds that nobody could price."""
+        where = call.country or call.called
+        notice_id = f"{UNRATED_NOTICE}/{where}/{self._now.date().isoformat()}"
+        facts = {"session": call.session_id, "called": call.called, "country": call.country}
+        self._changes.notices[call.org_id, notice_id] = Notice(call.org_id, notice_id, UNRATED_NOTICE, "", facts)
 
     def _granted(self, request: StartCall | UpdateCall, call: Call, reached: session.Reach, account: Account) -> Grant:
         granted = max(0, reached.to_second - call.used_seconds)

@@ -5,7 +5,7 @@ report of blocked users). A block whose time is over no longer counts from that 
 writes so. Emergency calls are never blocked.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from gettone.errors import InvalidInput
 from gettone.operations import checks
 from gettone.operations.directory import read_user
+from gettone.operations.instants import MICROSECOND, microseconds
 from gettone.operations.notices import BLOCK_REASONS, USER_BLOCKED, USER_UNBLOCKED, notice
 from gettone.operations.office import Office, OrganisationUnit, Unit
 from gettone.operations.paging import bad_cursor, check_limit, number_cursor, page
@@ -27,9 +28,6 @@ SYSTEM = "system"
 UNBLOCKED_BY_SYSTEM = "unblocked by system"
 
 BATCH = 200
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class BlockedUser(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,8 +123,8 @@ def block_history(
     if len(rows) <= limit:
         return Page(items)
     # Several lines may be of one instant, so the cursor says how many of the last one's were shown.
-    last = _microseconds(items[-1].at)
-    shown = sum(_microseconds(line.at) == last for line in found[: seen + limit])
+    last = microseconds(items[-1].at)
+    shown = sum(microseconds(line.at) == last for line in found[: seen + limit])
     return Page(items, f"{last}.{shown}")
 
 
@@ -179,7 +177,7 @@ def _write(
     """Write the user and a line of the history, which stands behind the user's line before."""
     org_id = unit.organisation.org_id
     before = unit.policies.block_history(org_id, changed.user_id, None, 1)
-    at = max(now, before[0].at + _MICROSECOND) if before else now
+    at = max(now, before[0].at + MICROSECOND) if before else now
     line = BlockView(user_id=changed.user_id, at=at, action=action, reason=reason, until=until, by=by, detail=detail)
     unit.directory.change_users(org_id, [changed])
     unit.policies.add_block(org_id, line)
@@ -217,7 +215,3 @@ def _cursor(cursor: str) -> tuple[int | None, int]:
     if not (dot and at and shown):
         raise bad_cursor(cursor)
     return number_cursor(at), min(number_cursor(shown) or 0, 1_000_000)
-
-
-def _microseconds(at: datetime) -> int:
-    return (at - _EPOCH) // _MICROSECOND

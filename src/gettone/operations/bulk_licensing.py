@@ -6,7 +6,12 @@ A line names a user once, what to add and what to remove, and if wanted the usag
 
 The undo file holds a line for every user who was changed, and takes everybody back to what they held and where they
 were, with the numbers that the change unassigned. A number that the change gave is unassigned again when the undo takes
-the Calling Plan away; otherwise it stays with the user.
+the Calling Plan away; otherwise it stays with the user. An undo does not ask the rules of what may be held together: a
+state from before a rule may come back. Counts are asked always.
+
+The file is decided on what is read without any lock, so that calls go on; then the wallet is locked, and what was
+decided is written in one transaction if nothing it rests on has changed meanwhile. If it has, the file is decided again
+under the lock.
 """
 
 import contextlib
@@ -14,17 +19,19 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 
+from gettone.domain.catalogue import Terms
 from gettone.domain.licences import Violation, ViolationKind, sku_of
 from gettone.errors import GettoneError, InvalidInput, Problem
 from gettone.operations import checks
 from gettone.operations.csv_files import Cells, CsvFile, parts
 from gettone.operations.licence_moves import Licences, Move
 from gettone.operations.licensing import CLEARED, ChangeReader, LicenceChange
-from gettone.operations.office import Office, Unit
+from gettone.operations.office import Office, OrganisationUnit, Unit
 from gettone.operations.views import OrganisationView, UserView
 
 COLUMNS = ("user", "add", "remove", "usage_location", "number")
@@ -69,31 +76,31 @@ def import_licences(
     name: str = "licences.csv",
     dry_run: bool = False,
     partial: bool = False,
+    undo: bool = False,
     progress: Progress | None = None,
 ) -> BulkOutcome:
     """Assign and remove licences from a CSV with a header of `COLUMNS`, of which ``user`` is needed.
 
-    Without *partial* a file with any bad line changes nothing; with it the good lines are done. Raises `NotFound`, or
-    `InvalidFile` when it is no such file at all.
+    Without *partial* a file with any bad line changes nothing; with it the good lines are done. With *undo* the file is
+    an undo file. Raises `NotFound`, or `InvalidFile` when it is no such file at all.
     """
     file = CsvFile(name)
     lines = list(file.lines(data, COLUMNS, {"user"}))
-    tell = progress or (lambda _done, _total: None)
-    if dry_run:
-        with office.read() as unit:
-            batch = _Batch(unit, unit.directory.organisation(org_id), file, now)
-            batch.decide(lines, tell)
-            return batch.outcome(written=False)
-    outcome: BulkOutcome | None = None
+    reading = _Reading(name, lines, tuple(file.problems), now, progress or (lambda _done, _total: None), undo=undo)
+    with office.read() as unit:
+        batch = reading.decided(unit, unit.directory.organisation(org_id), unit.money.account(org_id).directory_version)
+    written = not dry_run and (partial or not batch.problems)
+    outcome = batch.outcome(written=written)
+    if not written:
+        return outcome
     with contextlib.suppress(_NothingWritten), office.write(org_id) as writing:
-        batch = _Batch(writing, writing.organisation, file, now)
-        batch.decide(lines, tell)
-        written = partial or not file.problems
-        outcome = batch.outcome(written=written)
-        _end_unless(written)
-        batch.licences.write(writing, batch.good)
-    tell(len(lines), len(lines))
-    assert outcome is not None, "a batch that was decided has an outcome"
+        if not batch.still_holds(writing):
+            batch = reading.decided(writing, writing.organisation, writing.account.directory_version)
+            written = partial or not batch.problems
+            outcome = batch.outcome(written=written)
+            _end_unless(written)
+        batch.write(writing)
+    reading.tell(len(lines), len(lines))
     return outcome
 
 
@@ -102,22 +109,80 @@ def _end_unless(written: bool) -> None:  # noqa: FBT001  It reads as a sentence 
         raise _NothingWritten
 
 
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """What a decision rests on, beside the numbers that it moves."""
+
+    directory_version: int
+    organisation: OrganisationView
+    terms: Terms
+    purchased: Mapping[str, int]
+
+
+class _Reading:
+    """A file that was read, to be decided once or twice."""
+
+    def __init__(
+        self,
+        name: str,
+        lines: Sequence[tuple[int, Cells]],
+        problems: tuple[Problem, ...],
+        now: datetime,
+        tell: Progress,
+        *,
+        undo: bool,
+    ) -> None:
+        self._name = name
+        self._lines = lines
+        self._problems = problems
+        self._now = now
+        self._undo = undo
+        self.tell = tell
+
+    def decided(self, unit: Unit, organisation: OrganisationView, directory_version: int) -> "_Batch":
+        """Decide every line on what *unit* shows."""
+        batch = _Batch(unit, organisation, CsvFile(self._name, list(self._problems)), self._now, directory_version)
+        batch.decide(self._lines, self.tell, by_rules=not self._undo)
+        return batch
+
+
 class _Batch:
     """The lines of a file, against the users that are there."""
 
-    def __init__(self, unit: Unit, organisation: OrganisationView, file: CsvFile, now: datetime) -> None:
+    def __init__(
+        self, unit: Unit, organisation: OrganisationView, file: CsvFile, now: datetime, directory_version: int
+    ) -> None:
         self.licences = Licences(unit, organisation, now)
+        self._basis = _Basis(directory_version, organisation, self.licences.terms, self.licences.purchased)
+        self._now = now
         self._unit = unit
         self._file = file
         self._moves: list[tuple[int, Cells, Move]] = []
         self._lines = 0
 
     @property
+    def problems(self) -> Sequence[Problem]:
+        """Everything that is wrong."""
+        return self._file.problems
+
+    def still_holds(self, unit: OrganisationUnit) -> bool:
+        """Whether *unit* shows what was decided on."""
+        now = Licences(unit, unit.organisation, self._now)
+        basis = _Basis(unit.account.directory_version, unit.organisation, now.terms, now.purchased)
+        moved = (one for move in self.good if move.lost or move.given for one in move.numbers_before)
+        numbers = {one.number.lstrip("+"): one for one in moved}
+        return basis == self._basis and numbers == unit.directory.numbers_by_digits(self.licences.org_id, numbers)
+
+    def write(self, unit: OrganisationUnit) -> None:
+        """Write the good lines; *unit* shows what was decided on."""
+        Licences(unit, unit.organisation, self._now).write(unit, self.good)
+
+    @property
     def good(self) -> list[Move]:
         """The moves that nothing speaks against."""
         return [move for _, _, move in self._moves if not move.violations]
 
-    def decide(self, lines: Sequence[tuple[int, Cells]], tell: Progress) -> None:
+    def decide(self, lines: Sequence[tuple[int, Cells]], tell: Progress, *, by_rules: bool) -> None:
         """Decide every line, then all of them together."""
         self._lines = len(lines) + len({problem.line for problem in self._file.problems})
         users = self.licences.find([cells["user"] for _, cells in lines])
@@ -132,7 +197,7 @@ class _Batch:
                     self._read(line, cells, changes[line], users, reader)
                 except GettoneError as error:
                     self._file.wrong(line, error)
-        self.licences.judge([move for _, _, move in self._moves])
+        self.licences.judge([move for _, _, move in self._moves], by_rules=by_rules)
         for line, cells, move in self._moves:
             for violation in move.violations:
                 self._file.problems.append(_problem(line, cells, violation))

@@ -3,7 +3,8 @@
 What is shipped cannot be changed, only added to: an operator's row with the key and first day of a shipped one takes
 its place. Each table of the operator's is imported as a whole and replaces the one before; the whole catalogue must
 hold together with it, or nothing is done. Every import raises the version of the catalogue, so that every process
-decides the next call with it.
+decides the next call with it. Where a table says how large pools are, the pools of every organisation follow at once,
+one organisation after the other; whatever stops that, the job that looks after the pools goes on with it.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,11 @@ from gettone.catalogue.tables import SHAPES, TABLES, catalogue, check_file, tabl
 from gettone.domain.catalogue import Catalogue, in_force
 from gettone.domain.tabular import TableError, decode_csv
 from gettone.errors import InvalidFile, InvalidInput, Problem
+from gettone.operations.lifecycle import resize_pools
 from gettone.operations.office import Office
+
+_SIZE_POOLS = {"product_plans", "service_plans", "allotments", "conference_allotments", "areas"}
+"""Tables by which pools have other keys or sizes."""
 
 
 class CatalogueRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +133,8 @@ def import_table(office: Office, name: str, data: bytes, now: datetime) -> Impor
         _, problems = check_file(name, text, dialect, unit.catalogue.catalogue_tables())
         if problems:
             raise InvalidFile(f"{name}.csv", problems)
+    if name in _SIZE_POOLS:
+        resize_pools(office, now)
     shipped = {key_of(shape, placed.row, dated=True) for placed in table_rows(name)}
     return ImportedTable(
         name=name,

@@ -5,7 +5,7 @@ products or usage location goes through the rules of licences, resizes the pools
 transaction, and raises its directory version, so that the next call is decided by it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from uuid import uuid4
 
@@ -14,8 +14,8 @@ import msgspec
 from gettone.domain.catalogue import Terms
 from gettone.errors import Conflict, NotFound
 from gettone.operations import checks
-from gettone.operations.licence_moves import Licences, LicencesRefused, Move, no_such_user
-from gettone.operations.licensing import LicenceChange, change_licences, changed_meanwhile
+from gettone.operations.licence_moves import Licences, Move, no_such_user
+from gettone.operations.licensing import changed_meanwhile
 from gettone.operations.number_rules import NumberQuotas, number_wanted
 from gettone.operations.office import Office, OrganisationUnit, Unit
 from gettone.operations.paging import check_limit, page
@@ -105,7 +105,7 @@ def change_organisation(
 ) -> OrganisationView:
     """Change the settings that are given; they count from the next call on. Raises `NotFound` or `InvalidInput`.
 
-    With *now* another country gives the conference pool its size at once, else within the hour.
+    With *now* another country or time zone gives the pools their size at once, else within the hour.
     """
     changes: dict[str, object] = {}
     if name is not None:
@@ -139,7 +139,8 @@ def _change(
         if changed != unit.organisation:
             unit.directory.change_organisation(changed)
             unit.directory_changed()
-        if now is not None and changed.country != unit.organisation.country:
+        before = unit.organisation
+        if now is not None and (changed.country, changed.time_zone) != (before.country, before.time_zone):
             unit.money.write_pools(org_id, wrong_pools(unit, Licences(unit, changed, now)))
     return changed
 
@@ -150,13 +151,17 @@ def _change(
 def create_user(office: Office, org_id: str, new: NewUser, now: datetime) -> UserView:
     """Make a user, with licences and a number of their own where given.
 
-    Raises `InvalidInput`, `NotFound`, `LicencesRefused`, or `Conflict` when the user or the number is there already.
+    The id of a user who was removed may be given again once none of their calls is open; what counts by user id, such
+    as the spending of the month, goes on. Raises `InvalidInput`, `NotFound`, `LicencesRefused`, or `Conflict` when the
+    user or the number is there already, or the id still has calls.
     """
     digits = checks.digits("number", new.number) if new.number else ""
     with office.write(org_id) as unit:
         licences = Licences(unit, unit.organisation, now)
         made = new_user(new, now, licences.terms)
         check_free(unit, made, new=True)
+        if new.user_id:
+            check_no_calls(made.user_id, unit.calls.users_in_calls(org_id))
         move = Move(None, made)
         licences.accept(move)
         number = number_wanted(digits, user=made, use="", label="", source="", licences=licences) if digits else None
@@ -235,33 +240,6 @@ def remove_user(office: Office, org_id: str, ref: str, now: datetime) -> None:
         Licences(unit, unit.organisation, now).write(unit, [Move(user, None)])
 
 
-def set_products(office: Office, org_id: str, ref: str, products: Iterable[str], now: datetime) -> UserView:
-    """Let the user hold exactly these products. Raises `NotFound`, `InvalidInput` or `LicencesRefused`."""
-    return _relicense(office, org_id, LicenceChange(user=ref, exactly=tuple(products)), now)
-
-
-def add_products(office: Office, org_id: str, ref: str, products: Iterable[str], now: datetime) -> UserView:
-    """Assign products; those held stay. Raises `NotFound`, `InvalidInput` or `LicencesRefused`."""
-    return _relicense(office, org_id, LicenceChange(user=ref, add=tuple(products)), now)
-
-
-def remove_products(office: Office, org_id: str, ref: str, products: Iterable[str], now: datetime) -> UserView:
-    """Take products away; the pool shrinks at once, minutes already used are never charged later (D8).
-
-    Raises `NotFound`, `InvalidInput` or `LicencesRefused`.
-    """
-    return _relicense(office, org_id, LicenceChange(user=ref, remove=tuple(products)), now)
-
-
-def _relicense(office: Office, org_id: str, change: LicenceChange, now: datetime) -> UserView:
-    with office.write(org_id) as unit:
-        read_user(unit, org_id, change.user)
-        [outcome] = change_licences(unit, [change], now).outcomes
-        if outcome.violations:
-            raise LicencesRefused(outcome.upn, outcome.violations)
-        return read_user(unit, org_id, outcome.user_id)
-
-
 # -- what users, numbers and files of them share -----------------------------------------------------------------------
 
 
@@ -322,6 +300,15 @@ def check_free(unit: OrganisationUnit, user: UserView, *, new: bool) -> None:
         other = there.get(ref)
         if other is not None and (new or other.user_id != user.user_id):
             raise Conflict(f"{field} {ref!r}: user {other.upn} has it already; change that user, or choose another")
+
+
+def check_no_calls(user_id: str, in_calls: Collection[str]) -> None:
+    """Raise `Conflict` when a removed user left open calls behind under the id of a new one."""
+    if user_id in in_calls:
+        raise Conflict(
+            f"user_id {user_id!r}: calls of a removed user with this id are still open; wait for their end, or choose "
+            f"another id"
+        )
 
 
 def check_numbers_free(unit: OrganisationUnit, digits: list[str]) -> None:

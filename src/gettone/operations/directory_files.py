@@ -8,13 +8,14 @@ except ``user_id``, ``upn``, ``number``, ``account`` and ``source``. Encodings a
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cached_property
 
 from gettone.domain.licences import ViolationKind
 from gettone.domain.parties import NumberUse
 from gettone.errors import GettoneError, InvalidInput, Problem
 from gettone.operations import checks
 from gettone.operations.csv_files import Cells, CsvFile, parts
-from gettone.operations.directory import NewUser, changed_user, new_user, read_user, whose
+from gettone.operations.directory import NewUser, changed_user, check_no_calls, new_user, read_user, whose
 from gettone.operations.licence_moves import Licences, Move
 from gettone.operations.number_rules import NumberQuotas, number_wanted
 from gettone.operations.office import Office, OrganisationUnit
@@ -94,6 +95,8 @@ class _UserBatch:
         self._check_other(upn, known)
         if known is None:
             user = new_user(_new_user(cells), self._now, self._licences.terms)
+            if user_id:
+                check_no_calls(user.user_id, self._in_calls)
         elif user_id and known.user_id != user_id:
             raise InvalidInput("user_id", user_id, f"user {known.upn} has the user id {known.user_id}; write that one")
         else:
@@ -106,6 +109,10 @@ class _UserBatch:
             digits = checks.digits("number", cells["number"])
             if self._file.once(line, "number", "+" + digits):
                 self._numbers[digits] = (line, user)
+
+    @cached_property
+    def _in_calls(self) -> set[str]:
+        return self._unit.calls.users_in_calls(self._unit.organisation.org_id)
 
     def _check_other(self, upn: str, known: UserView | None) -> None:
         other = self._there.get(upn)

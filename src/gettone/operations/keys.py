@@ -28,7 +28,10 @@ READ = "read"
 SCOPES = (OPERATOR, ADMIN, CHARGING, READ)
 
 EVERYWHERE = "*"
+"""The organisation of a key that is bound to none."""
+
 PREFIX = "gtn_"
+TOKEN_LENGTH_MAX = 200
 
 # What each scope includes.
 _INCLUDES = {
@@ -79,8 +82,11 @@ def revoke_key(office: Office, key_id: str, now: datetime, *, org_id: str = "") 
 
 
 def authenticate(office: Office, token: str) -> Key | None:
-    """The key that *token* is, if it counts; None for everything else."""
-    if not (token.startswith(PREFIX) and token.isascii() and len(token) <= 200):
+    """The key that *token* is, if it counts; None for everything else.
+
+    What is not printable ASCII was never issued and is not looked up.
+    """
+    if not (token.startswith(PREFIX) and well_formed(token)):
         return None
     key_id, _, secret = token.removeprefix(PREFIX).partition("_")
     with office.read() as unit:
@@ -90,6 +96,11 @@ def authenticate(office: Office, token: str) -> Key | None:
     if not compare_digest(expected, _hash(secret)) or stored is None or stored.key.revoked_at is not None:
         return None
     return stored.key
+
+
+def well_formed(token: str) -> bool:
+    """Whether *token* is of printable ASCII and no longer than any that was issued."""
+    return len(token) <= TOKEN_LENGTH_MAX and token.isascii() and token.isprintable()
 
 
 def allows(key: Key, scope: str, org_id: str) -> bool:

@@ -14,7 +14,7 @@ organisation (facts section 3). A swap in one move keeps them.
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 import msgspec
@@ -24,11 +24,15 @@ from gettone.domain.licences import Holding, Rules, Violation, ViolationKind
 from gettone.domain.parties import NumberUse
 from gettone.errors import Conflict
 from gettone.operations.office import OrganisationUnit, Unit
+from gettone.operations.pool_sizes import holding_of, move_pools
 from gettone.operations.terms import terms_now
 from gettone.operations.views import NumberView, OrganisationView, UserView
 
 ONE_BY_ONE_MAX = 5000
 """So many users are looked up by name; for more the whole directory is read."""
+
+TERMS_ARE_NEW_FOR = timedelta(hours=1)
+"""So long after a day began with other terms nobody relies on the pools having been counted by them."""
 
 
 class LicencesRefused(Conflict):
@@ -58,6 +62,7 @@ class Move:
     """A user before and after a change; None is one who was not there, or is no more.
 
     *violations* speak against it. *lost* are the numbers that it unassigns, *given* unassigned ones that it assigns.
+    With *licences_only* nothing but licences and usage location may differ, which is all that is written then.
     """
 
     before: UserView | None
@@ -66,6 +71,7 @@ class Move:
     lost: tuple[NumberView, ...] = ()
     given: tuple[NumberView, ...] = ()
     step: Step | None = None
+    licences_only: bool = False
 
     @property
     def user(self) -> str:
@@ -74,14 +80,14 @@ class Move:
         return shown.upn if shown else ""
 
     @property
+    def numbers_before(self) -> tuple[NumberView, ...]:
+        """The numbers that it moves, as they are before."""
+        return (*self.lost, *map(_unassigned, self.given))
+
+    @property
     def changes(self) -> bool:
         """Whether there is anything to write."""
         return self.before != self.after or bool(self.lost or self.given)
-
-
-def holding_of(user: UserView | None) -> Holding:
-    """What decides about the licences of a user, or of nobody."""
-    return Holding(user.usage_location, user.licences, user.resource) if user else rules.NOTHING
 
 
 def no_such_user(org_id: str, ref: str) -> str:
@@ -106,6 +112,7 @@ class Licences:
         self.org_id = organisation.org_id
         self.terms = terms_now(unit, organisation, now)
         self._unit = unit
+        self._now = now
         self._rules = Rules(self.terms, organisation.country)
         self._steps: dict[tuple[object, ...], Step] = {}
 
@@ -118,6 +125,11 @@ class Licences:
     def owned(self) -> Mapping[str, int]:
         """Licences that may be assigned by product: bought ones, and those that come with them."""
         return Counter(self.purchased) + Counter(rules.included_licences(self.purchased, self.terms))
+
+    @cached_property
+    def terms_are_new(self) -> bool:
+        """Whether other terms counted a short while ago."""
+        return terms_now(self._unit, self.organisation, self._now - TERMS_ARE_NEW_FOR) is not self.terms
 
     @cached_property
     def assigned(self) -> Mapping[str, int]:
@@ -141,11 +153,14 @@ class Licences:
         if move.violations:
             raise LicencesRefused(move.user, move.violations)
 
-    def judge(self, moves: Sequence[Move]) -> None:
-        """Find what speaks against *moves*, over all of them together, and which numbers they unassign."""
+    def judge(self, moves: Sequence[Move], *, by_rules: bool = True) -> None:
+        """Find what speaks against *moves*, over all of them together, and which numbers they unassign.
+
+        Without *by_rules* only what is owned is asked: for a way back to what was held before.
+        """
         for move in moves:
             step = self.step(move)
-            if step.violations:
+            if step.violations and by_rules:
                 move.violations += [one.told_to(self.org_id, move.user) for one in step.violations]
         self._find_shortages(moves)
         losers = {
@@ -185,7 +200,8 @@ class Licences:
     def write(self, unit: OrganisationUnit, moves: Iterable[Move]) -> int:
         """Write the moves that nothing speaks against, with all that follows; returns how many changed something."""
         done = [move for move in moves if not move.violations and move.changes]
-        pairs = [(move.before, move.after) for move in done]
+        self._relicense(unit, done)
+        pairs = [(move.before, move.after) for move in done if not move.licences_only]
         unit.directory.add_users(self.org_id, [after for before, after in pairs if after and not before])
         unit.directory.change_users(
             self.org_id, [after for before, after in pairs if before and after and before != after]
@@ -199,6 +215,15 @@ class Licences:
         if done:
             unit.directory_changed()
         return len(done)
+
+    def _relicense(self, unit: OrganisationUnit, done: Iterable[Move]) -> None:
+        """Write what only licences and usage location differ in, all who end up alike with one statement."""
+        alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        for move in done:
+            if move.licences_only and move.after is not None and move.before != move.after:
+                alike.setdefault((move.after.usage_location, move.after.licences), []).append(move.after.user_id)
+        for (location, licences), user_ids in alike.items():
+            unit.directory.set_licences(self.org_id, user_ids, location, licences)
 
     # -- counting ------------------------------------------------------------------------------------------------------
 
@@ -269,9 +294,7 @@ class Licences:
             unit.licences.write_assigned(self.org_id, counts)
         moved = {key: change for key, change in pools.items() if change}
         if moved:
-            known = unit.money.pool_sizes(self.org_id)
-            licences = {key: known.get(key, (0, 0))[0] + change for key, change in moved.items()}
-            write_pools(unit, self, licences)
+            move_pools(unit, self, moved)
 
     # -- numbers -------------------------------------------------------------------------------------------------------
 
@@ -296,13 +319,6 @@ class Licences:
         while part := directory.numbers(self.org_id, "", "", after, ONE_BY_ONE_MAX):
             yield from part
             after = part[-1].number.lstrip("+")
-
-
-def write_pools(unit: Unit, licences: Licences, counts: Mapping[str, int]) -> None:
-    """Write pools with the size that so many licences make."""
-    country = licences.organisation.country
-    sizes = {key: (count, rules.pool_seconds(key, count, country, licences.terms)) for key, count in counts.items()}
-    unit.money.write_pools(licences.org_id, sizes)
 
 
 def _key(user: UserView | None) -> tuple[object, ...]:

@@ -12,12 +12,13 @@ from datetime import datetime
 
 import msgspec
 
-from gettone.domain.catalogue import CALLING_PLANS, Terms
-from gettone.domain.licences import RING_WITH_A_PLAN, Violation, ViolationKind, numbers_lost, sku_of
+from gettone.domain.catalogue import Terms
+from gettone.domain.licences import Violation, ViolationKind, numbers_lost, sku_of
 from gettone.domain.parties import NumberUse
 from gettone.errors import Conflict, InvalidInput, NotFound
 from gettone.operations import checks
-from gettone.operations.licence_moves import Licences, LicencesRefused, Move, holding_of, no_such_user
+from gettone.operations.licence_moves import Licences, LicencesRefused, Move, no_such_user
+from gettone.operations.number_rules import NumberQuotas, number_wanted
 from gettone.operations.office import Office, OrganisationUnit, Unit
 from gettone.operations.paging import check_limit, page
 from gettone.operations.views import NumberView, OrganisationView, Page, UserView
@@ -45,7 +46,10 @@ class LicenceChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """Users by name, or all who meet every condition that is given; *holds* is a product."""
+    """Users by name, or all who meet every condition that is given; *holds* is a product.
+
+    A condition that is only blanks is refused: it would meet everybody.
+    """
 
     users: tuple[str, ...] = ()
     search: str = ""
@@ -144,8 +148,7 @@ def assign_selection(
     Who is refused, and why, stands in the report; without *partial* one refusal keeps everybody as they were.
     """
     added, removed = tuple(add), tuple(remove)
-    if selection == Selection():
-        raise InvalidInput("selection", "", "name users, or give a condition that they meet")
+    _check_selection(selection)
 
     def changes(unit: Unit) -> list[LicenceChange]:
         refs = dict.fromkeys(selection.users) or _selected(unit, unit.directory.organisation(org_id), selection, now)
@@ -263,11 +266,14 @@ class ChangeReader:
         self._terms: Terms = licences.terms
         self._after: dict[tuple[object, ...], tuple[str, ...]] = {}
         self._numbers: Mapping[str, NumberView] = {}
+        self._quotas: NumberQuotas | None = None
+        self._promised: dict[str, str] = {}
 
     def load_numbers(self, unit: Unit, changes: Iterable[LicenceChange]) -> None:
         """Look up the numbers that are to be given."""
         wanted = {checks.digits("numbers", number) for change in changes for number in change.numbers}
         if wanted:
+            self._quotas = NumberQuotas(unit, self._licences)
             self._numbers = unit.directory.numbers_by_digits(self._licences.org_id, wanted)
 
     def move(self, user: UserView, change: LicenceChange) -> Move:
@@ -281,7 +287,7 @@ class ChangeReader:
         after = user
         if licences != user.licences or location != user.usage_location:
             after = msgspec.structs.replace(user, licences=licences, usage_location=location)
-        move = Move(user, after)
+        move = Move(user, after, licences_only=True)
         if change.if_version is not None and change.if_version != user.version:
             move.violations.append(_changed_meanwhile(user, change.if_version))
         if change.numbers:
@@ -307,23 +313,43 @@ class ChangeReader:
 
     def _give(self, move: Move, numbers: Iterable[str]) -> None:
         assert move.after is not None, "numbers are given to somebody"
-        user, given = move.after, []
-        has_plan = holding_of(user).holdings(self._terms).plan(*CALLING_PLANS) is not None
-        for number in numbers:
-            known = self._numbers.get(checks.digits("numbers", number))
-            if known is not None and known.use == NumberUse.USER.value and known.user_id == user.user_id:
+        given: list[NumberView] = []
+        for digits in dict.fromkeys(checks.digits("numbers", number) for number in numbers):
+            known = self._numbers.get(digits)
+            if known is not None and known.user_id == move.after.user_id:
                 continue
-            if known is None or known.use != NumberUse.UNASSIGNED.value:
-                sentence = f"The number {number} is not an unassigned number of the organisation's."
-                remedy = f"See which are: gettone numbers list {self._licences.org_id}"
-            elif known.source in RING_WITH_A_PLAN and not has_plan:
-                sentence = f"The number {number} rings a user only while the user has a Calling Plan."
-                remedy = f"Assign one: gettone licences assign {self._licences.org_id} {user.upn} MCOPSTN1"
+            found = self._take(digits, known, move.after)
+            if isinstance(found, Violation):
+                move.violations.append(found)
             else:
-                given.append(msgspec.structs.replace(known, use=NumberUse.USER.value, user_id=user.user_id))
-                continue
-            move.violations.append(Violation(ViolationKind.NUMBER, "", sentence, remedy))
+                given.append(found)
         move.given = tuple(given)
+
+    def _take(self, digits: str, known: NumberView | None, user: UserView) -> NumberView | Violation:
+        """The number as it will ring the user, or why it cannot; the same is asked as when it is assigned by itself."""
+        number, remedy = f"+{digits}", ""
+        sentence = f"The number {number} cannot ring {user.upn}."
+        if known is None or known.use != NumberUse.UNASSIGNED.value:
+            sentence = f"The number {number} is not an unassigned number of the organisation's."
+            remedy = f"See which are: gettone numbers list {self._licences.org_id}"
+        elif digits in self._promised:
+            sentence = f"The number {number} is given to {self._promised[digits]} in this list already."
+            remedy = "A number rings one user; leave one out."
+        else:
+            assert self._quotas is not None, "numbers are looked up before they are given"
+            try:
+                wanted = number_wanted(
+                    digits, user=user, use="", label=known.label, source=known.source, licences=self._licences
+                )
+                self._quotas.take(wanted, known)
+            except InvalidInput as error:
+                remedy = error.remedy[:1].upper() + error.remedy[1:]
+            except Conflict as error:
+                remedy = str(error)
+            else:
+                self._promised[digits] = user.upn
+                return wanted
+        return Violation(ViolationKind.NUMBER, "", sentence, remedy)
 
 
 def changed_meanwhile(user: UserView, version: int) -> Conflict:
@@ -383,6 +409,16 @@ def _outcome(licences: Licences, ref: str, move: Move) -> LicenceOutcome:
         violations=tuple(move.violations),
         version=before.version + (before != after and not move.violations),
     )
+
+
+def _check_selection(selection: Selection) -> None:
+    """Raise `InvalidInput` when it names nobody, or has a condition that says nothing."""
+    if selection == Selection():
+        raise InvalidInput("selection", "", "name users, or give a condition that they meet")
+    for field in ("search", "department", "cost_centre", "usage_location", "holds"):
+        value = getattr(selection, field)
+        if value and not value.strip():
+            raise InvalidInput(field, value, "it is only blanks; write what the users have in common, or leave it out")
 
 
 def _selected(unit: Unit, organisation: OrganisationView, selection: Selection, now: datetime) -> list[str]:

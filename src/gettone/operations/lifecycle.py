@@ -4,15 +4,15 @@ Nothing here decides whether a call may go on: an expired lot cannot be spent fr
 Each organisation is one transaction, so a job may stop anywhere and go on later.
 """
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 
 from gettone.domain.ledger import Account, EntryKind, Posting, entry
 from gettone.operations.licence_moves import Licences
-from gettone.operations.office import Office
+from gettone.operations.office import Office, Unit
 from gettone.operations.pool_sizes import wrong_pools
-from gettone.operations.terms import billing_day
-from gettone.operations.views import Expired
+from gettone.operations.terms import billing_day, terms_now
+from gettone.operations.views import Expired, OrganisationView
 
 BATCH = 200
 
@@ -51,14 +51,28 @@ def _expire(office: Office, org_id: str, now: datetime) -> Expired | None:
 
 def resize_pools(office: Office, now: datetime) -> int:
     """Give every pool the size that today's terms and licences make; returns how many organisations had a wrong one."""
+    return _resize_where(office, now, lambda _unit, _organisation: True)
+
+
+def resize_at_the_turn(office: Office, now: datetime, within: timedelta) -> int:
+    """As `resize_pools`, for organisations where a day with other terms began *within* so long before *now*."""
+
+    def turned(unit: Unit, organisation: OrganisationView) -> bool:
+        return terms_now(unit, organisation, now) is not terms_now(unit, organisation, now - within)
+
+    return _resize_where(office, now, turned)
+
+
+def _resize_where(office: Office, now: datetime, wanted: Callable[[Unit, OrganisationView], bool]) -> int:
     after, changed = "", 0
     while True:
         with office.read() as unit:
-            org_ids = [one.org_id for one in unit.directory.organisations(after, BATCH)]
+            part = unit.directory.organisations(after, BATCH)
+            org_ids = [one.org_id for one in part if wanted(unit, one)]
         changed += sum(_resize(office, org_id, now) for org_id in org_ids)
-        if len(org_ids) < BATCH:
+        if len(part) < BATCH:
             return changed
-        after = org_ids[-1]
+        after = part[-1].org_id
 
 
 def _resize(office: Office, org_id: str, now: datetime) -> bool:

@@ -6,6 +6,7 @@ lock, and a cached value of another version is read again. The lists of rate dec
 catalogue have a version for all organisations, which a batch reads too. Any number of processes may share one database.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Generic, TypeVar
@@ -14,7 +15,10 @@ from gettone.domain.catalogue import Catalogue, Terms
 from gettone.domain.deck import parse_deck
 from gettone.domain.parties import Organisation, ServedNumber, User
 from gettone.domain.rates import CompiledDeck, compile_deck
+from gettone.errors import InvalidFile
 from gettone.operations.ports import Account, ChargingUnit, Deck
+
+logger = logging.getLogger(__name__)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -92,7 +96,11 @@ class Directory:
 
 
 class CatalogueShelf:
-    """The catalogue, shipped rows and the operator's; made again when any process has imported some."""
+    """The catalogue, shipped rows and the operator's; made again when any process has imported some.
+
+    Operator's rows that no longer fit the shipped ones, as after an upgrade, must not stop calls: the last catalogue
+    that could be made stays, or the shipped one alone, and an error is logged.
+    """
 
     def __init__(self, make: Callable[[Mapping[str, str]], Catalogue]) -> None:
         """*make* a catalogue of the operator's rows by table name, and the shipped ones."""
@@ -102,9 +110,15 @@ class CatalogueShelf:
 
     def refresh(self, unit: ChargingUnit, version: int) -> None:
         """Read the operator's rows if *version* is not the one known here."""
-        if version != self._version:
+        if version == self._version:
+            return
+        try:
             self._catalogue = self._make(unit.catalogue_tables())
-            self._version = version
+        except InvalidFile as error:
+            problems = "; ".join(map(str, error.problems[:3]))
+            logger.exception("the operator's rows of the catalogue cannot be used, others count on: %s", problems)
+            self._catalogue = self._catalogue or self._make({})
+        self._version = version
 
     def terms(self, day: date) -> Terms:
         """What counts on *day*."""

@@ -6,13 +6,14 @@ any notice, also of one that lacks a fact or whose kind a newer version wrote.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 from gettone.domain.money import render_micros
 from gettone.domain.policies import GUARD_BLOCK, ORGANISATION
 from gettone.domain.refusals import Refusal
 from gettone.errors import InvalidInput
+from gettone.operations.instants import microseconds
 from gettone.operations.office import Office
 from gettone.operations.paging import bad_cursor, check_limit, number_cursor, page
 from gettone.operations.views import NoticeView, Page
@@ -23,6 +24,7 @@ USER_BLOCKED = "user_blocked"
 USER_UNBLOCKED = "user_unblocked"
 GUARD_REFUSED = "guard_refused"
 FREECALL = "freecall"
+UNRATED = "unrated"
 POLICIES_CHANGED = "policies_changed"
 
 KINDS: Mapping[str, str] = MappingProxyType(
@@ -39,6 +41,10 @@ KINDS: Mapping[str, str] = MappingProxyType(
         USER_UNBLOCKED: "{who} may call again, unblocked by {by}.",
         GUARD_REFUSED: "A call of {who} to {called} was refused by the fraud guard. {refusal} The limit is {limit}.",
         FREECALL: "Calls are free because rate deck {deck} cannot be read: {error}. Import a good one.",
+        UNRATED: (
+            "Call {session} to {called} went on where no rate is published, and nobody could say what that cost: "
+            "import a rate for {country}."
+        ),
         POLICIES_CHANGED: "The rules of {who} were changed by {by}: {changes}.",
     }
 )
@@ -55,8 +61,6 @@ BLOCK_REASONS: Mapping[str, str] = MappingProxyType(
 )
 """Why users are blocked, each reason with its sentence."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _REFUSALS = {reason.value: reason for reason in Refusal}
 
 
@@ -77,7 +81,7 @@ def list_notices(
     with office.read() as unit:
         unit.directory.organisation(org_id)
         found = unit.policies.notices(org_id, kind, before, limit + 1)
-    return page(found, limit, lambda one: f"{(one.written_at - _EPOCH) // _MICROSECOND}.{one.notice_id}")
+    return page(found, limit, lambda one: f"{microseconds(one.written_at)}.{one.notice_id}")
 
 
 def _cursor(cursor: str) -> tuple[int, str] | None:

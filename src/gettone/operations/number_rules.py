@@ -17,12 +17,14 @@ import msgspec
 from gettone.catalogue.numbering import number_plan
 from gettone.domain import licences as rules
 from gettone.domain.catalogue import CALLING_PLANS, Role, Terms
+from gettone.domain.entitlement import TOLL_FREE_POST_USAGE
 from gettone.domain.numbers import DIGITS_MAX, Kind
 from gettone.domain.parties import NumberSource, NumberUse
 from gettone.errors import Conflict, InvalidInput
 from gettone.operations import checks
-from gettone.operations.licence_moves import Licences, holding_of
+from gettone.operations.licence_moves import Licences
 from gettone.operations.office import Unit
+from gettone.operations.pool_sizes import holding_of
 from gettone.operations.views import NumberView, UserView
 
 USER_NUMBERS = "user"
@@ -30,14 +32,11 @@ TOLL_NUMBERS = "toll"
 TOLL_FREE_NUMBERS = "toll_free"
 QUOTAS = (USER_NUMBERS, TOLL_NUMBERS, TOLL_FREE_NUMBERS)
 
-TOLL_FREE_POST_USAGE = "toll_free_post_usage"
-"""The feature by which billing after use may stand in for credits."""
-
 _VOICE_APPLICATIONS = {NumberUse.AUTO_ATTENDANT.value, NumberUse.CALL_QUEUE.value}
 _MORE = {
-    USER_NUMBERS: "Calling Plan licences: gettone licences buy {org} MCOPSTN1 QUANTITY",
-    TOLL_NUMBERS: "Phone System or Audio Conferencing licences: gettone licences buy {org} MCOMEETADV QUANTITY",
-    TOLL_FREE_NUMBERS: "Phone System or Audio Conferencing licences: gettone licences buy {org} MCOMEETADV QUANTITY",
+    USER_NUMBERS: "Calling Plan licences",
+    TOLL_NUMBERS: "Phone System or Audio Conferencing licences",
+    TOLL_FREE_NUMBERS: "Phone System or Audio Conferencing licences",
 }
 _NAMES = {
     USER_NUMBERS: "numbers for users",
@@ -71,10 +70,12 @@ def number_wanted(
     usual = NumberSource.PLAN if plan or wanted_use != NumberUse.USER.value else NumberSource.DIRECT
     wanted_source = checks.number_source(source or usual.value)
     if wanted_use == NumberUse.USER.value and wanted_source in rules.RING_WITH_A_PLAN and not plan:
-        upn = user.upn if user else ""
+        assert user is not None, "a number for users has a user"
+        needed = rules.calling_products(holding_of(user), licences.terms, licences.organisation.country)
+        words = " ".join(rules.typed(sku) for sku in needed) or "PRODUCT"
         remedy = (
-            f"a number that came with a plan or was ported rings a user who has a Calling Plan; assign one to {upn} "
-            f"first: gettone licences assign {licences.org_id} {upn} MCOPSTN1, or write --source direct"
+            f"a number that came with a plan or was ported rings a user who has a Calling Plan; assign one to "
+            f"{user.upn} first: gettone licences assign {licences.org_id} {user.upn} {words}, or write --source direct"
         )
         raise InvalidInput("source", wanted_source, remedy)
     return NumberView(
@@ -159,13 +160,22 @@ class NumberQuotas:
         if quota == before:
             return
         if quota and self._used[quota] >= self._allowed[quota]:
-            more = _MORE[quota].replace("{org}", self._licences.org_id)
+            more = f"{_MORE[quota]}: gettone licences buy {self._licences.org_id} {self._more(quota)} QUANTITY"
             raise Conflict(
                 f"number {wanted.number!r}: {self._used[quota]:,} of {self._allowed[quota]:,} {_NAMES[quota]} that the "
                 f"licences allow are taken; release one, or buy more {more}"
             )
         self._used.update([quota])
         self._used.subtract([before])
+
+    def _more(self, quota: str) -> str:
+        """The product of which more licences allow more numbers."""
+        terms, country = self._licences.terms, self._licences.organisation.country
+        if quota == USER_NUMBERS:
+            return rules.command_word(Role.DOMESTIC_PLAN, terms, country)
+        row = terms.countries.get(country)
+        conferencing = row is None or row.conferencing == "yes"
+        return rules.command_word(Role.CONFERENCING if conferencing else Role.PHONE_SYSTEM, terms)
 
     @cached_property
     def _used(self) -> Counter[str]:
@@ -184,9 +194,10 @@ class NumberQuotas:
     def _check_toll_free(self, wanted: NumberView) -> None:
         if not self._credits_set_up:
             org_id = self._licences.org_id
+            product = rules.command_word(Role.CREDITS, self._licences.terms)
             raise Conflict(
                 f"number {wanted.number!r}: it is toll-free, and nothing pays for calls to it; set up Communications "
-                f"Credits first: gettone licences buy {org_id} MCOPSTNC, then gettone wallet credit {org_id} AMOUNT"
+                f"Credits first: gettone licences buy {org_id} {product}, then gettone wallet credit {org_id} AMOUNT"
             )
 
     @cached_property

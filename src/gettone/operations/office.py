@@ -84,6 +84,11 @@ class DirectoryRows(Protocol):
     def change_users(self, org_id: str, users: Sequence[UserView]) -> None:
         """Write changed users, without their numbers."""
 
+    def set_licences(
+        self, org_id: str, user_ids: Collection[str], usage_location: str, licences: Sequence[str]
+    ) -> None:
+        """Let these users hold exactly these licences at this usage location; nothing else of them is written."""
+
     def remove_user(self, org_id: str, user_id: str) -> None:
         """Take a user out."""
 
@@ -152,6 +157,9 @@ class CallRows(Protocol):
 
     def call(self, org_id: str, session_id: str) -> CallView | None:
         """One call."""
+
+    def users_in_calls(self, org_id: str) -> set[str]:
+        """Ids of the users whose calls are open now, also of those who are no more."""
 
     def usage_of(self, org_id: str, session_id: str) -> list[UsageView]:
         """The usage records of a call, in order."""

@@ -34,6 +34,9 @@ _INBOUND_BY_USE = {
     NumberUse.UNASSIGNED: CallType.UNASSIGNED_IN,
 }
 
+_USER_OUT, _CONF_OUT = CallType.USER_OUT.value, CallType.CONF_OUT.value
+_SMS_OUT, _EMERGENCY = CallType.SMS_OUT.value, CallType.EMERGENCY.value
+
 _OPENING = frozenset({StartCall, ChargeEvent, RecordCall})
 _INBOUND = frozenset({call_type.value for call_type in CallType if call_type.inbound})
 # Services are rung on numbers of the organisation's; a user may be reached in other ways.
@@ -58,6 +61,7 @@ class References:
     catalogue: CatalogueShelf = field(default_factory=lambda: CatalogueShelf(catalogue))
     directory: Directory = field(default_factory=Directory)
     shelf: DeckShelf = field(default_factory=DeckShelf)
+    known_destinations: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
 def plain(number: str) -> str:
@@ -86,7 +90,7 @@ class Opening:
         call = Call(
             org_id=request.org_id,
             session_id=request.session_id,
-            call_type=CallType.SMS_OUT.value if isinstance(request, ChargeEvent) else request.call_type,
+            call_type=_SMS_OUT if isinstance(request, ChargeEvent) else request.call_type,
             calling=request.calling,
             called=request.called,
             started_at=at,
@@ -130,9 +134,10 @@ class Opening:
         ours = self._directory.number(request.org_id, plain(request.calling))
         return ours.user if ours else None
 
-    def own_minutes(self, user: User) -> tuple[str, int] | None:
+    def own_minutes(self, org_id: str, user: User) -> tuple[str, int] | None:
         """The pool of a user's own minutes and its seconds a month, if the licences held today bring any."""
-        terms = self._catalogue.terms(self._now.date())
+        zone = self._directory.organisation(org_id).zone
+        terms = self._catalogue.terms(self._now.astimezone(zone).date())
         plan = terms.holdings(user.licences).by_role.get(Role.OWN_MINUTES)
         if plan is None:
             return None
@@ -149,8 +154,8 @@ class Opening:
         user = user or (ours.user if ours else None)
         call.user_id = user.user_id if user else ""
         country = (user.usage_location if user else "") or organisation.country
-        if call.call_type == CallType.EMERGENCY.value or self._tables.emergency.is_emergency(dialled, country):
-            call.call_type = CallType.EMERGENCY.value
+        if call.call_type == _EMERGENCY or self._tables.emergency.is_emergency(dialled, country):
+            call.call_type = _EMERGENCY
             return CallFacts(CallType.EMERGENCY, None, call.started_at, "", organisation, user, ours)
         if len(dialled) < DIGITS_MIN:
             return Refusal.INVALID_REQUEST
@@ -162,7 +167,7 @@ class Opening:
         if call_type is None:
             return Refusal.NOT_OFFERED
         number = self._tables.plan.lookup(dialled)
-        call.call_type, call.country, call.kind = call_type.value, number.country, number.kind.label
+        call.call_type, call.country, call.kind = call_type._value_, number.country, number.kind.label
         return CallFacts(call_type, number, call.started_at, plain(request.calling), organisation, user, ours)
 
     def _price(self, call: Call, facts: CallFacts) -> Rate | None:
@@ -208,6 +213,11 @@ def opens(request: Request) -> TypeGuard[OpeningRequest]:
     return type(request) in _OPENING
 
 
+def dials_out(request: OpeningRequest) -> bool:
+    """Whether *request* says that a conference dials out."""
+    return not isinstance(request, ChargeEvent) and request.call_type == _CONF_OUT
+
+
 def is_inbound(request: OpeningRequest) -> bool:
     """Whether *request* says that a number of ours is rung."""
     return not isinstance(request, ChargeEvent) and request.call_type in _INBOUND
@@ -217,4 +227,4 @@ def _call_type(asked: str, rung: ServedNumber | None) -> CallType | None:
     """The kind of call: what rings decides for calls in, what was asked for calls out; None when there is no such."""
     if rung is not None:
         return _INBOUND_BY_USE[rung.use]
-    return _CALL_TYPES.get(asked or CallType.USER_OUT.value)
+    return _CALL_TYPES.get(asked or _USER_OUT)

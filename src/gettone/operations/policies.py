@@ -1,6 +1,7 @@
 """An organisation's own rules and those of its users: kept as text, read and changed.
 
-The rules are one JSON object in the organisation's row, without whatever is as shipped; bars have rows of their own.
+The rules are one JSON object in the organisation's row, without whatever is as shipped for its currency; bars have rows
+of their own.
 A change raises the directory version, so that the next call is decided by it, and leaves a notice that says who
 changed what. Whoever sets a user's own rule sets it for that user alone; taking it away lets the organisation's count.
 
@@ -11,12 +12,14 @@ where nothing is set stands in `gettone.domain.policies`.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from gettone.catalogue.tables import shipped_minimum
 from gettone.domain.catalogue import ConferenceReach, Terms, UserReach
 from gettone.domain.money import render_micros
 from gettone.domain.policies import Bars, Guard, Policies, dial_out_policy
@@ -36,7 +39,14 @@ DIRECTIONS = (CALLED, CALLING)
 GROUPS = ("department", "cost_centre")
 """What, beside users, may have a spending limit; a slash and the name follow."""
 
-_SHIPPED = Guard()
+
+@cache
+def shipped_guard(currency: str) -> Guard:
+    """The fraud guard of an organisation that set nothing: its amounts are multiples of the least that may be bought.
+
+    Rows that the operator adds to the minimums do not move it: what a guard allows changes only by its own settings.
+    """
+    return Guard.shipped(shipped_minimum(currency))
 
 
 class DialOutView(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,12 +115,16 @@ class UserPolicyView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _StoredGuard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    concurrent_calls: int | None = _SHIPPED.concurrent_calls
-    user_hour_micros: int | None = _SHIPPED.user_hour_micros
-    organisation_hour_micros: int | None = _SHIPPED.organisation_hour_micros
-    new_premium_per_day: int | None = _SHIPPED.new_premium_per_day
-    premium_minute_micros: int = _SHIPPED.premium_minute_micros
-    block_hours: int = _SHIPPED.block_hours
+    """What is not as shipped; null is a limit that is off."""
+
+    concurrent_calls: int | UnsetType | None = UNSET
+    conference_calls: int | UnsetType | None = UNSET
+    resource_calls: int | UnsetType | None = UNSET
+    user_hour_micros: int | UnsetType | None = UNSET
+    organisation_hour_micros: int | UnsetType | None = UNSET
+    new_premium_per_day: int | UnsetType | None = UNSET
+    premium_minute_micros: int | UnsetType | None = UNSET
+    block_hours: int | UnsetType = UNSET
 
 
 class _Stored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -124,8 +138,8 @@ class _Stored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 _decode = msgspec.json.Decoder(_Stored).decode
 
 
-def policies_from(text: str, bars: Sequence[BarView]) -> Policies:
-    """The rules that an organisation's row holds as *text*, with its *bars*.
+def policies_from(text: str, bars: Sequence[BarView], currency: str) -> Policies:
+    """The rules that the row of an organisation of a *currency* holds as *text*, with its *bars*.
 
     Raises `SchemaMismatch` when a newer version of the program wrote rules that are not known here: leaving them out
     would allow what somebody forbade.
@@ -136,20 +150,21 @@ def policies_from(text: str, bars: Sequence[BarView]) -> Policies:
         raise SchemaMismatch(
             f"the policies of an organisation cannot be read: {error}; a newer version of Gettone wrote them, use that"
         ) from None
+    own = {name: value for name, value in msgspec.structs.asdict(stored.guard).items() if value is not UNSET}
     return Policies(
         dial_out=stored.dial_out,
         user_limit_micros=stored.user_limit_micros,
         group_limits_micros=stored.group_limits_micros,
         conference_uses_calling_plan=stored.conference_uses_calling_plan,
-        guard=Guard(**msgspec.structs.asdict(stored.guard)),
+        guard=replace(shipped_guard(currency), **own),
         barred_called=_bars(bars, CALLED),
         barred_calling=_bars(bars, CALLING),
     )
 
 
-def text_of(policies: Policies) -> str:
-    """The rules as the organisation's row holds them, without bars and without what is as shipped."""
-    rules, shipped = _plain(policies), _plain(Policies())
+def text_of(policies: Policies, currency: str) -> str:
+    """The rules as the row of an organisation of a *currency* holds them: without bars, and what is as shipped."""
+    rules, shipped = _plain(policies), _plain(Policies(guard=shipped_guard(currency)))
     changed = {name: value for name, value in rules.items() if value != shipped[name]}
     if "guard" in changed:
         changed["guard"] = {name: value for name, value in rules["guard"].items() if value != shipped["guard"][name]}
@@ -219,7 +234,7 @@ def get_user_policy(office: Office, org_id: str, ref: str, now: datetime) -> Use
 
 def read_policies(unit: Unit, organisation: OrganisationView) -> Policies:
     """The rules of *organisation* with its bars."""
-    return policies_from(organisation.policies, unit.policies.bars(organisation.org_id))
+    return policies_from(organisation.policies, unit.policies.bars(organisation.org_id), organisation.currency)
 
 
 def _view(organisation: OrganisationView, policies: Policies, terms: Terms) -> PoliciesView:
@@ -264,7 +279,8 @@ def change_policies(office: Office, org_id: str, changes: PolicyChanges, now: da
         terms = terms_now(unit, organisation, now)
         after = _changed(before, changes, terms, organisation.currency)
         if after != before:
-            unit.directory.change_organisation(msgspec.structs.replace(organisation, policies=text_of(after)))
+            text = text_of(after, organisation.currency)
+            unit.directory.change_organisation(msgspec.structs.replace(organisation, policies=text))
             told = _differences(described(before, organisation.currency), described(after, organisation.currency))
             _tell(unit, "", told, now, by)
         return _view(organisation, after, terms)
@@ -334,7 +350,13 @@ def _changed(policies: Policies, changes: PolicyChanges, terms: Terms, currency:
 # -- checks ------------------------------------------------------------------------------------------------------------
 
 
-_GUARD_COUNTS = {"concurrent_calls": (1, 10_000), "new_premium_per_day": (0, 10_000), "block_hours": (0, 8_760)}
+_GUARD_COUNTS = {
+    "concurrent_calls": (1, 10_000),
+    "conference_calls": (1, 10_000),
+    "resource_calls": (1, 10_000),
+    "new_premium_per_day": (0, 10_000),
+    "block_hours": (0, 8_760),
+}
 _GUARD_AMOUNTS = ("user_hour_micros", "organisation_hour_micros", "premium_minute_micros")
 GUARD_LIMITS = (*_GUARD_COUNTS, *_GUARD_AMOUNTS)
 """The limits of the fraud guard, by the fields of `Guard`."""
@@ -375,9 +397,6 @@ def _guard_limit(name: str, value: int | None, currency: str) -> int | None:
     if name not in _GUARD_AMOUNTS:
         known = ", ".join(one.removesuffix("_micros") for one in GUARD_LIMITS)
         raise InvalidInput("guard", name[:80], f"the fraud guard has no such limit; known are {known}")
-    if name == "premium_minute_micros" and value is None:
-        remedy = "write the price a minute from which a destination is premium, or switch new_premium_per_day off"
-        raise InvalidInput(field, "none", remedy)
     return _limit(field, value, currency, least=1)
 
 
@@ -396,6 +415,8 @@ def described(policies: Policies | PoliciesView, currency: str) -> dict[str, str
         },
         "conference uses calling plan": "yes" if policies.conference_uses_calling_plan else "no",
         "guard concurrent_calls": _count(guard.concurrent_calls),
+        "guard conference_calls": _count(guard.conference_calls),
+        "guard resource_calls": _count(guard.resource_calls),
         "guard user_hour": _amount(guard.user_hour_micros, currency),
         "guard organisation_hour": _amount(guard.organisation_hour_micros, currency),
         "guard new_premium_per_day": _count(guard.new_premium_per_day),

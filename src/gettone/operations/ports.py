@@ -149,8 +149,8 @@ class ChargingUnit(Protocol):
     def tallies(self, keys: Sequence[tuple[str, str]], first_period: int) -> list[tuple[str, Tally]]:
         """The tallies of (org_id, subject) from *first_period* on, each with its org_id."""
 
-    def destination(self, org_id: str, destination: str, since: datetime) -> tuple[bool, int]:
-        """Whether a premium destination is known, and how many others were first called *since*."""
+    def destinations(self, org_id: str) -> dict[str, datetime | None]:
+        """The premium destinations that are known, with when they were first called; None for one that was allowed."""
 
     def catalogue_tables(self) -> dict[str, str]:
         """The operator's own rows of the catalogue: CSV text by table."""

@@ -1,18 +1,23 @@
 """What would this call cost, who would pay, and why not: the main path as a dry run that writes nothing."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
+from typing import cast
 
 import msgspec
 
 from gettone.domain.numbers import NumberPlan, parse_e164
 from gettone.domain.rates import CompiledDeck
 from gettone.domain.refusals import Refusal
+from gettone.domain.session import Call
 from gettone.errors import NotFound
 from gettone.operations.batch import Batch, parts_of
+from gettone.operations.lookup import Directory
 from gettone.operations.messages import Part, StartCall
 from gettone.operations.opening import References, Tables
 from gettone.operations.ports import ChargingStore, ChargingUnit
+from gettone.operations.supposing import Supposed, SupposingUnit
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +68,21 @@ class Quoting:
     def quote(self, request: StartCall) -> Quote:
         """Quote *request* for its ``requested_seconds``."""
         return self._store.transaction(lambda unit: self._quote(unit, request))
+
+    def try_call(self, request: StartCall, supposed: Supposed) -> tuple[Call, Refusal | None]:
+        """The call that *request* asks for, as it would be opened now with what is *supposed*, and why it would not be.
+
+        Refused is also a call that could begin but not last for the seconds asked for.
+        """
+        return self._store.transaction(lambda unit: self._try_call(unit, request, supposed))
+
+    def _try_call(self, unit: ChargingUnit, request: StartCall, supposed: Supposed) -> tuple[Call, Refusal | None]:
+        now = self._clock()
+        # It passes on all that a unit has. Users and organisations as supposed must not be met by those who ask next.
+        supposing = cast("ChargingUnit", SupposingUnit(unit, supposed, now))
+        batch = Batch(supposing, replace(self._references, directory=Directory()), now, grace_seconds=0)
+        call, _, _, refusal = batch.dry_run(request)
+        return call, refusal.reason if refusal else None
 
     def _quote(self, unit: ChargingUnit, request: StartCall) -> Quote:
         batch = Batch(unit, self._references, self._clock(), grace_seconds=0)

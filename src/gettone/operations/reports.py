@@ -1,6 +1,6 @@
 """What is there and what happened: wallets, ledger, calls, usage, pools. Each answer is one moment's truth."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -11,6 +11,7 @@ from gettone.domain.pools import period_of, split_key
 from gettone.domain.session import CallState
 from gettone.errors import InvalidInput, NotFound
 from gettone.operations import checks
+from gettone.operations.instants import EPOCH, microseconds
 from gettone.operations.office import CallFilter, Office, Unit, add_totals
 from gettone.operations.paging import bad_cursor, check_limit, number_cursor, page
 from gettone.operations.terms import terms_now
@@ -28,9 +29,7 @@ from gettone.operations.views import (
 USAGE_BY = ("day", "user", "destination", "payer")
 SPAN_DAYS_MAX = 366
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _QUARTER = timedelta(minutes=15)
-_MICROSECOND = timedelta(microseconds=1)
 _ANY_CALL = CallFilter()
 
 
@@ -99,7 +98,7 @@ def calls(
         if known is not None:
             wanted = msgspec.structs.replace(wanted, user=known.user_id)
         found = unit.calls.calls(org_id, wanted, before, limit + 1)
-    return page(found, limit, lambda one: f"{(one.started_at - _EPOCH) // _MICROSECOND}.{one.session_id}")
+    return page(found, limit, lambda one: f"{microseconds(one.started_at)}.{one.session_id}")
 
 
 def call(office: Office, org_id: str, session_id: str) -> CallDetail:
@@ -159,7 +158,7 @@ def _by_day(quarters: list[UsageTotal], zone: ZoneInfo) -> tuple[UsageTotal, ...
     """Add quarters of an hour up to days; every zone's days begin on one."""
     days: dict[str, UsageTotal] = {}
     for quarter in quarters:
-        begins = _EPOCH + int(quarter.key) * _QUARTER
+        begins = EPOCH + int(quarter.key) * _QUARTER
         day = begins.astimezone(zone).date().isoformat()
         days[day] = add_totals(days.get(day, UsageTotal(key=day)), quarter)
     return tuple(days[day] for day in sorted(days))

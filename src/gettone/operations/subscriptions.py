@@ -19,8 +19,9 @@ from gettone.domain import licences as rules
 from gettone.domain.catalogue import Product, Role
 from gettone.errors import Conflict, InvalidInput, NotFound
 from gettone.operations import checks
-from gettone.operations.licence_moves import Licences, write_pools
+from gettone.operations.licence_moves import Licences
 from gettone.operations.office import Office, OrganisationUnit
+from gettone.operations.pool_sizes import write_pools
 from gettone.operations.terms import billing_day
 from gettone.operations.views import SubscriptionView
 
@@ -60,7 +61,7 @@ def buy(
     """Order *quantity* licences of a product, named by part number, id or alias; the same *reference* is one order.
 
     Without *quantity* it is 1, or the fixed quantity of the product. Raises `NotFound`, `InvalidInput`, or `Conflict`
-    when *reference* stands for another order or the organisation is closed.
+    when *reference* stands for another order or one that ended, or the organisation is closed.
     """
     with office.write(org_id) as unit:
         return place_order(unit, product, now, reference=reference, quantity=quantity)
@@ -77,9 +78,12 @@ def place_order(
     name = checks.reference(reference)
     known = unit.licences.subscription_by_reference(org_id, name)
     if known is not None:
+        order = f"an order of {known.quantity:,} licences of {known.sku}"
+        if known.ended_at is not None:
+            ended = f"{order} (subscription {known.subscription_id}), which ended on {known.ended_at.date()}"
+            raise Conflict(f"reference {name!r} was {ended}; write another reference")
         if known.sku != bought.sku or (quantity is not None and known.quantity != count):
-            order = f"{known.quantity:,} licences of {known.sku}"
-            raise Conflict(f"reference {name!r} was an order of {order}; write another reference")
+            raise Conflict(f"reference {name!r} was {order}; write another reference")
         return known
     if unit.organisation.closed:
         raise Conflict(f"organisation {org_id!r} is closed; reopen it before buying: gettone org reopen {org_id}")

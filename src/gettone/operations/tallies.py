@@ -1,8 +1,9 @@
 """Spending limits and the fraud guard at the charging desk: what they leave of a call, and what calls add to them.
 
-Every outbound call of a user counts in the tally of the user and of the user's groups, and an international one in
-that of the organisation; `domain.policies` says what the figures mean. A tally is read under the wallet's lock, changed
-with the call that changes it, and written in the same transaction.
+Every outbound call of a user counts in the tally of the user and of the user's groups, what a conference dials also in
+that of the organiser's conferences, and an international call in that of the organisation; `domain.policies` says what
+the figures mean. At once a user has the calls the user makes; what a conference dials runs in the conference. A tally
+is read under the wallet's lock, changed with the call that changes it, and written in the same transaction.
 
 A limit never touches a call that was made: it shortens what is granted. Records of past calls, which arrive in files,
 count for the month they belong to, and for the guard's hour only if they are of this very hour.
@@ -11,9 +12,9 @@ count for the month they belong to, and for the guard's hour only if they are of
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from gettone.domain.numbers import Kind
+from gettone.domain.entitlement import PREMIUM_KINDS
 from gettone.domain.parties import CallType, Organisation, User
-from gettone.domain.policies import GUARD_BLOCK, ORGANISATION, Cap, Tally, hour_of, take_warning
+from gettone.domain.policies import GUARD_BLOCK, ORGANISATION, Cap, Guard, Tally, hour_of, take_warning
 from gettone.domain.rating import Rate
 from gettone.domain.refusals import Refusal
 from gettone.domain.session import Call, CallState, EndedBy
@@ -34,8 +35,14 @@ COUNTED = frozenset(
 )
 """The kinds of call that limits are about: those a user of the organisation makes."""
 
-GUARDED_KINDS = frozenset({Kind.PREMIUM.label, Kind.SHARED_COST.label})
+CONF_OUT = CallType.CONF_OUT.value
+_SMS_OUT, _VOICE_APP_OUT = CallType.SMS_OUT.value, CallType.VOICE_APP_OUT.value
+
+GUARDED_KINDS = frozenset(kind.label for kind in PREMIUM_KINDS)
 """Kinds of number that are premium destinations whatever they cost."""
+
+BLOCK_PERCENT = 80
+"""Share of the hour's limit from which on a user is blocked who would go beyond it."""
 
 _GROUP_LIMIT = Refusal.GROUP_SPEND_LIMIT_REACHED
 _HOUR_LIMIT = Refusal.INTERNATIONAL_SPEND_LIMIT
@@ -67,11 +74,27 @@ def user_subject(user_id: str) -> str:
     return f"user/{user_id}"
 
 
+def conference_subject(user_id: str) -> str:
+    """The subject that stands for the conferences of one organiser."""
+    return f"conference/{user_id}"
+
+
+def subjects_of(call: Call) -> tuple[str, ...]:
+    """What *call* counts for: the user, the groups, the user's conferences if one dials, the organisation if abroad."""
+    return counted_subjects(call.user_id, call.groups, conference=call.call_type == CONF_OUT, abroad=call.international)
+
+
+def counted_subjects(user_id: str, groups: tuple[str, ...], *, conference: bool, abroad: bool) -> tuple[str, ...]:
+    """As `subjects_of`, for what is written down of a call."""
+    conferences = (conference_subject(user_id),) if conference else ()
+    return (user_subject(user_id), *groups, *conferences, *((ORGANISATION,) if abroad else ()))
+
+
 class Tallies:
     """The tallies of one batch."""
 
-    def __init__(self, unit: ChargingUnit, changes: Changes, now: datetime) -> None:
-        """Read through *unit*, note in *changes* what is to be written."""
+    def __init__(self, unit: ChargingUnit, known: dict[str, frozenset[str]], changes: Changes, now: datetime) -> None:
+        """Read through *unit*, note in *changes* what is to be written; *known* remembers premium destinations."""
         self._unit = unit
         self._changes = changes
         self._now = now
@@ -79,7 +102,9 @@ class Tallies:
         self._tallies: dict[TallyKey, Tally] = {}
         self._periods: dict[tuple[str, str], list[Tally]] = {}
         self._asked: dict[tuple[str, str], int] = {}
-        self._by_caller: dict[tuple[str, str, tuple[str, ...], bool, int], list[Tally]] = {}
+        self._by_caller: dict[tuple[str, str, tuple[str, ...], bool, bool, int], list[Tally]] = {}
+        self._known = known
+        self._read_destinations: dict[str, dict[str, datetime | None]] = {}
         self._blocked: set[tuple[str, str]] = set()
         # By call: a destination is known only once a call to it has begun.
         self._new_destinations: dict[tuple[str, str], str] = {}
@@ -93,12 +118,16 @@ class Tallies:
             for org_id, tally in self._unit.tallies(wanted, first_period):
                 self._put(org_id, tally, counts_now=True)
 
-    def subjects(self, org_id: str, user: User) -> list[tuple[str, str]]:
-        """The tallies that a call of *user* concerns; from now on the user's own limit is known."""
+    def subjects(self, org_id: str, user: User, *, conference: bool) -> list[tuple[str, str]]:
+        """The tallies that a call of *user*, or of a *conference* of the user's, concerns.
+
+        From now on the user's own limit is known.
+        """
         # By id: a call that came in under a number or a name must not meet what was cached of its user earlier.
         self._callers[org_id, user.user_id] = user
         own = (org_id, user_subject(user.user_id))
-        return [own, (org_id, ORGANISATION), *((org_id, group) for group in user.groups)]
+        found = [own, (org_id, ORGANISATION), *((org_id, group) for group in user.groups)]
+        return [*found, (org_id, conference_subject(user.user_id))] if conference else found
 
     # -- what the limits leave -----------------------------------------------------------------------------------
 
@@ -107,24 +136,44 @@ class Tallies:
         guard = organisation.policies.guard
         if (call.org_id, call.user_id) in self._blocked:
             return Refusal.USER_BLOCKED
-        if guard.concurrent_calls is not None:
-            there = self._periods.get((call.org_id, user_subject(call.user_id)), [])
-            if sum(tally.open_calls for tally in there) >= guard.concurrent_calls:
-                self._guard_notice(call, Refusal.TOO_MANY_CALLS, str(guard.concurrent_calls))
+        at_once = _at_once(call, guard)
+        if at_once is not None:
+            subject, limit = at_once
+            there = self._periods.get((call.org_id, subject), [])
+            if sum(tally.open_calls for tally in there) >= limit:
+                self._guard_notice(call, Refusal.TOO_MANY_CALLS, str(limit))
                 return Refusal.TOO_MANY_CALLS
-        if guard.new_premium_per_day is not None and _is_premium(call, rate, guard.premium_minute_micros):
-            destination = destination_of(call)
-            since = self._now - timedelta(days=1)
-            known, new_today = self._unit.destination(call.org_id, destination, since)
-            in_batch = self._changes.destinations
-            noted = (call.org_id, destination) in in_batch
-            new_today += sum(org_id == call.org_id and first > since for (org_id, _), first in in_batch.items())
-            if not known and not noted and new_today >= guard.new_premium_per_day:
-                self._guard_notice(call, Refusal.NEW_DESTINATION_LIMIT, str(guard.new_premium_per_day))
-                return Refusal.NEW_DESTINATION_LIMIT
-            if not known and not noted:
-                self._new_destinations[call.org_id, call.session_id] = destination
+        if guard.new_premium_per_day is None or not _is_premium(call, rate, guard.premium_minute_micros):
+            return None
+        destination = destination_of(call)
+        if self._is_known(call.org_id, destination):
+            return None
+        if self._new_today(call.org_id) >= guard.new_premium_per_day:
+            self._guard_notice(call, Refusal.NEW_DESTINATION_LIMIT, str(guard.new_premium_per_day))
+            return Refusal.NEW_DESTINATION_LIMIT
+        self._new_destinations[call.org_id, call.session_id] = destination
         return None
+
+    def _is_known(self, org_id: str, destination: str) -> bool:
+        """Whether the organisation has called a premium destination before; read once for a batch, and never forgotten.
+
+        What is known stays known, so only a destination that is new to this process asks the database.
+        """
+        if destination in self._known.get(org_id, ()) or (org_id, destination) in self._changes.destinations:
+            return True
+        return destination in self._destinations(org_id)
+
+    def _new_today(self, org_id: str) -> int:
+        since = self._now - timedelta(days=1)
+        in_batch = sum(of == org_id and first > since for (of, _), first in self._changes.destinations.items())
+        return in_batch + sum(first is not None and first > since for first in self._destinations(org_id).values())
+
+    def _destinations(self, org_id: str) -> dict[str, datetime | None]:
+        found = self._read_destinations.get(org_id)
+        if found is None:
+            found = self._read_destinations[org_id] = self._unit.destinations(org_id)
+            self._known[org_id] = frozenset(found)
+        return found
 
     def cap(self, call: Call, organisation: Organisation) -> Cap | None:
         """The tightest of the limits that count for *call*; None when none does."""
@@ -156,7 +205,9 @@ class Tallies:
         of_user = cap.subject != ORGANISATION
         limit_micros = guard.user_hour_micros if of_user else guard.organisation_hour_micros
         self._guard_notice(call, cap.reason, str(limit_micros))
-        if refused and of_user and guard.block_hours and (call.org_id, call.user_id) not in self._blocked:
+        spent = self._tally(call, cap.subject).in_hour(self._hour)
+        reached = limit_micros is not None and spent * 100 >= limit_micros * BLOCK_PERCENT
+        if refused and reached and of_user and guard.block_hours and (call.org_id, call.user_id) not in self._blocked:
             until = self._now + timedelta(hours=guard.block_hours)
             self._blocked.add((call.org_id, call.user_id))
             self._changes.blocks.append(UserBlocked(call.org_id, call.user_id, GUARD_BLOCK, until, call.called))
@@ -178,8 +229,10 @@ class Tallies:
         tallies = self._tallies_of(call)
         in_this_hour = call.international and self._is_of_this_hour(call, held + spent)
         changed, org_id = self._changes.tallies, call.org_id
+        conference = call.call_type == CONF_OUT
         for tally in tallies:
-            tally.open_calls += opened
+            if not conference or tally.subject == conference_subject(call.user_id):
+                tally.open_calls += opened
             tally.held_micros += held
             tally.spent_micros += spent
             if in_this_hour:
@@ -206,12 +259,11 @@ class Tallies:
 
     def _tallies_of(self, call: Call) -> list[Tally]:
         """The tallies that *call* counts in: of the user, of the groups, and of the organisation if it is abroad."""
-        key = (call.org_id, call.user_id, call.groups, call.international, call.period)
+        conference = call.call_type == CONF_OUT
+        key = (call.org_id, call.user_id, call.groups, conference, call.international, call.period)
         found = self._by_caller.get(key)
         if found is None:
-            subjects = (user_subject(call.user_id), *call.groups)
-            everyone = (*subjects, ORGANISATION) if call.international else subjects
-            found = self._by_caller[key] = [self._tally(call, subject) for subject in everyone]
+            found = self._by_caller[key] = [self._tally(call, subject) for subject in subjects_of(call)]
         return found
 
     def _tally(self, call: Call, subject: str) -> Tally:
@@ -263,15 +315,29 @@ class Tallies:
         self._changes.notices.setdefault((org_id, notice_id), Notice(org_id, notice_id, kind, subject, facts))
 
 
+def _at_once(call: Call, guard: Guard) -> tuple[str, int] | None:
+    """Which calls run at once with *call*, and how many may; None for no limit. A message runs beside nothing."""
+    if call.call_type == _SMS_OUT:
+        return None
+    subject, limit = user_subject(call.user_id), guard.concurrent_calls
+    if call.call_type == CONF_OUT:
+        subject, limit = conference_subject(call.user_id), guard.conference_calls
+    elif call.call_type == _VOICE_APP_OUT:
+        limit = guard.resource_calls
+    return None if limit is None else (subject, limit)
+
+
 def destination_of(call: Call) -> str:
     """How a premium destination is named: as the rate deck does, else by country and kind."""
     return call.destination or f"{call.country} {call.kind}".strip()
 
 
-def _is_premium(call: Call, rate: Rate | None, minute_micros: int) -> bool:
+def _is_premium(call: Call, rate: Rate | None, minute_micros: int | None) -> bool:
     if call.kind in GUARDED_KINDS:
         return True
-    return call.international and rate is not None and rate.charge(60, at=call.started_at).micros >= minute_micros
+    if rate is None or minute_micros is None or not call.international:
+        return False
+    return rate.charge(60, at=call.started_at).micros >= minute_micros
 
 
 def _own_limit(user: User | None, organisation: Organisation) -> int | None:

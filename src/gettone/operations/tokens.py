@@ -19,11 +19,12 @@ from gettone.operations.views import Key
 
 PREFIX = "gta_"
 LIFETIME = timedelta(hours=1)
-TOKEN_LENGTH_MAX = 200
 
 
 def client(office: Office, client_id: str, client_secret: str) -> Key | None:
     """The key whose id and token these are, if it counts; None for everything else."""
+    if not keys.well_formed(client_id):
+        return None
     found = keys.authenticate(office, client_secret)
     return found if found is not None and secrets.compare_digest(found.key_id.encode(), client_id.encode()) else None
 
@@ -49,7 +50,7 @@ def authenticate(office: Office, bearer: str, now: datetime) -> Key | None:
     """The key that *bearer* is, or stands for within the organisation of the token; None for everything else."""
     if not bearer.startswith(PREFIX):
         return keys.authenticate(office, bearer)
-    if not bearer.isascii() or len(bearer) > TOKEN_LENGTH_MAX:
+    if not keys.well_formed(bearer):
         return None
     with office.read() as unit:
         key = unit.keys.key_of_token(_hash(bearer), now)

@@ -16,8 +16,7 @@ from zoneinfo import ZoneInfo
 from gettone.catalogue.tables import catalogue
 from gettone.domain.catalogue import Terms
 from gettone.domain.licences import Holding, included_licences, pool_seconds, pools_of, purchased_pools
-from gettone.domain.policies import ORGANISATION
-from gettone.operations.tallies import user_subject
+from gettone.operations.tallies import conference_subject, counted_subjects
 from gettone.operations.views import Finding
 
 KINDS = {
@@ -87,6 +86,7 @@ class CountedCall:
     period: int
     groups: tuple[str, ...]
     international: bool
+    conference: bool
     open: bool
     held_micros: int
     spent_micros: int
@@ -248,10 +248,12 @@ def _tallies(audit: Audit, first: str, last: str) -> Iterator[Finding]:
     """Compare the tallies of limits with the calls that they count."""
     right: dict[tuple[str, str, int], list[int]] = {}
     for call in audit.counted_calls(first, last):
-        subjects = (user_subject(call.user_id), *call.groups)
-        for subject in (*subjects, ORGANISATION) if call.international else subjects:
+        for subject in counted_subjects(
+            call.user_id, call.groups, conference=call.conference, abroad=call.international
+        ):
             sums = right.setdefault((call.org_id, subject, call.period), [0, 0, 0])
-            sums[0] += call.open
+            # A call that a conference dials runs in the conference, not beside the organiser's own.
+            sums[0] += call.open and call.conference == (subject == conference_subject(call.user_id))
             sums[1] += call.held_micros
             sums[2] += call.spent_micros
     there = {(org_id, subject, period): sums for org_id, subject, period, *sums in audit.tallies(first, last)}

@@ -3,14 +3,27 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, FromClause, Row, Text, and_, cast, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Text,
+    and_,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 
 from gettone.domain.entitlement import PayerKind
 from gettone.domain.parties import CallType
 from gettone.domain.session import CallState
+from gettone.operations.instants import instant, microseconds
 from gettone.operations.office import CallFilter, add_totals
 from gettone.operations.views import CallView, UsageTotal, UsageView
-from gettone.storage.rows import instant, microseconds
 from gettone.storage.schema import call, usage_record
 
 QUARTER_MICROSECONDS = 15 * 60 * 1_000_000
@@ -30,6 +43,11 @@ class SqlCalls:
         query = select(call).where(call.c.org_id == org_id, call.c.session_id == session_id)
         row = self._connection.execute(query).one_or_none()
         return _call(row) if row else None
+
+    def users_in_calls(self, org_id: str) -> set[str]:
+        """See `CallRows`; the state is written out, so that the index of the open calls is used."""
+        query = select(call.c.user_id).where(call.c.org_id == org_id, call.c.state == literal_column("'open'"))
+        return {user_id for user_id in self._connection.execute(query.distinct()).scalars() if user_id}
 
     def usage_of(self, org_id: str, session_id: str) -> list[UsageView]:
         """See `CallRows`."""

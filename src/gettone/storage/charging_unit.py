@@ -12,13 +12,11 @@ import msgspec
 from gettone.domain.lots import Lot
 from gettone.domain.pools import Pool
 from gettone.domain.wallet import Wallet
+from gettone.operations.blocks import BLOCKED, SYSTEM
+from gettone.operations.instants import instant, microseconds
 from gettone.operations.ports import Account, Changes
-from gettone.storage.rows import instant, microseconds
 
 Row = tuple[Any, ...]
-
-SYSTEM = "system"
-"""Who blocks, when nobody asked for it."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -152,7 +150,7 @@ def block_rows(changes: Changes, now: datetime) -> tuple[list[Row], list[Row]]:
     at = microseconds(now)
     users = [(block.reason, microseconds(block.until), block.org_id, block.user_id) for block in changes.blocks]
     history = [
-        (block.org_id, block.user_id, at, "blocked", block.reason, microseconds(block.until), SYSTEM, block.detail)
+        (block.org_id, block.user_id, at, BLOCKED, block.reason, microseconds(block.until), SYSTEM, block.detail)
         for block in changes.blocks
     ]
     return users, history

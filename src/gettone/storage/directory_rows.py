@@ -30,9 +30,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 
 from gettone.errors import Conflict, NotFound
+from gettone.operations.instants import instant, microseconds
 from gettone.operations.office import chunks
 from gettone.operations.views import NumberView, OrganisationView, UserView
-from gettone.storage.rows import instant, microseconds
 from gettone.storage.schema import number_owner, organisation, phone_number, subscriber, wallet
 
 LIST_SIZE = 5000
@@ -65,7 +65,8 @@ class SqlDirectory:
 
     def organisation(self, org_id: str) -> OrganisationView:
         """See `DirectoryRows`."""
-        row = self._connection.execute(select(organisation).where(organisation.c.org_id == org_id)).one_or_none()
+        query = select(organisation).where(organisation.c.org_id == org_id)
+        row = self._connection.execute(query).one_or_none() if org_id.isprintable() else None
         if row is None:
             raise NotFound(f"organisation {org_id!r}: there is none with this id; list them, or create it")
         return _organisation(row)
@@ -89,10 +90,13 @@ class SqlDirectory:
         self._connection.execute(update(organisation).where(organisation.c.org_id == changed.org_id).values(values))
 
     def users_by_ref(self, org_id: str, refs: Collection[str]) -> dict[str, UserView]:
-        """See `DirectoryRows`; a user id goes before a user principal name."""
+        """See `DirectoryRows`; a user id goes before a user principal name.
+
+        Both are printable, so nobody is looked for by what is not: PostgreSQL takes no NUL.
+        """
         found: dict[str, UserView] = {}
         here = select(subscriber).where(subscriber.c.org_id == org_id)
-        for part in chunks(dict.fromkeys(refs), LIST_SIZE):
+        for part in chunks(dict.fromkeys(filter(str.isprintable, refs)), LIST_SIZE):
             by_id = here.where(among(self._connection, subscriber.c.user_id, part))
             found |= {user.user_id: user for user in users_of(self._connection, org_id, by_id)}
             names = {ref: ref.lower() for ref in part if ref not in found}
@@ -102,8 +106,10 @@ class SqlDirectory:
         return found
 
     def users(self, org_id: str, search: str, after: str, limit: int) -> list[UserView]:
-        """See `DirectoryRows`."""
+        """See `DirectoryRows`; nothing that is kept has a control character, so nobody is found by one."""
         query = select(subscriber).where(subscriber.c.org_id == org_id, subscriber.c.upn > after)
+        if not search.isprintable():
+            return []
         if search:
             columns = (subscriber.c.upn, subscriber.c.display_name, subscriber.c.user_id)
             query = query.where(or_(*(column.icontains(search, autoescape=True) for column in columns)))
@@ -135,6 +141,16 @@ class SqlDirectory:
             [_keyed(_user_values(org_id, user), "user_id", _USER_CHANGES) for user in users],
         )
 
+    def set_licences(
+        self, org_id: str, user_ids: Collection[str], usage_location: str, licences: Sequence[str]
+    ) -> None:
+        """See `DirectoryRows`; one statement for thousands, and each row's version is raised by one."""
+        columns = subscriber.c
+        for part in chunks(user_ids, LIST_SIZE):
+            theirs = (columns.org_id == org_id, among(self._connection, columns.user_id, part))
+            values = {"usage_location": usage_location, "licences": " ".join(licences), "version": columns.version + 1}
+            self._connection.execute(update(subscriber).where(*theirs).values(values))
+
     def remove_user(self, org_id: str, user_id: str) -> None:
         """See `DirectoryRows`."""
         self._connection.execute(
@@ -142,8 +158,10 @@ class SqlDirectory:
         )
 
     def numbers(self, org_id: str, user_id: str, search: str, after: str, limit: int) -> list[NumberView]:
-        """See `DirectoryRows`."""
+        """See `DirectoryRows`; as with users, nothing is found by a control character."""
         query = select(phone_number).where(phone_number.c.org_id == org_id, phone_number.c.digits > after)
+        if not (search.isprintable() and user_id.isprintable()):
+            return []
         if user_id:
             query = query.where(phone_number.c.user_id == user_id)
         if search:

@@ -10,7 +10,7 @@ A writing transaction on SQLite begins with BEGIN IMMEDIATE, so that what it rea
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from gettone.errors import (
     ConfigurationError,
     Conflict,
     DatabaseBusy,
+    InvalidInput,
     InvariantBroken,
     SchemaMismatch,
     StorageError,
@@ -40,6 +41,8 @@ _TRY_AGAIN = {"40001", "40P01", "55P03"}
 _AWAY = ("08", "57P")
 _NO_SUCH_TABLE = {"42P01", "42703"}
 _NOT_ALLOWED = "42501"
+# Text, a number or a time that no column takes; without a code the driver has refused it before the server saw it.
+_NO_SUCH_VALUE = {"", "22001", "22003", "22008", "22021", "22P02", "22P05"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,6 +177,9 @@ def translated(name: str) -> Iterator[None]:
         raise _postgres_error(name, error) from error
     except SQLAlchemyError as error:
         raise StorageError(f"{name}: {_first_line(error)}") from error
+    except UnicodeEncodeError as error:
+        # Half a surrogate pair: what the command line makes of bytes that are no UTF-8.
+        raise _no_such_value(error.object, str(error)) from error
 
 
 def _our_error(name: str, error: DBAPIError) -> Exception:
@@ -181,7 +187,7 @@ def _our_error(name: str, error: DBAPIError) -> Exception:
     if isinstance(original, sqlite3.Error):
         return _sqlite_error(name, original)
     if isinstance(original, psycopg.Error):
-        return _postgres_error(name, original)
+        return _postgres_error(name, original, error.params)
     kind = Conflict if isinstance(error, IntegrityError) else StorageError
     return kind(f"{name}: {_first_line(original or error)}")
 
@@ -201,9 +207,12 @@ def _sqlite_error(name: str, error: sqlite3.Error) -> Exception:
     return StorageError(f"{name}: {error}")
 
 
-def _postgres_error(name: str, error: psycopg.Error) -> Exception:
+def _postgres_error(name: str, error: psycopg.Error, values: object = ()) -> Exception:
+    """Our error for *error*, of a statement with these *values* where they are known."""
     code = error.sqlstate or ""
     text = _first_line(error)
+    if isinstance(error, psycopg.DataError) and code in _NO_SUCH_VALUE:
+        return _no_such_value(next((one for one in _texts(values) if "\0" in one), ""), text)
     if code in _TRY_AGAIN:
         return DatabaseBusy(f"{name} is busy ({text}); try again")
     if code == "23505":
@@ -217,6 +226,22 @@ def _postgres_error(name: str, error: psycopg.Error) -> Exception:
     if code.startswith(_AWAY) or not code:
         return StorageError(f"{name} cannot be reached: {text}")
     return StorageError(f"{name}: {text}")
+
+
+def _no_such_value(value: str, why: str) -> InvalidInput:
+    """The error for a value that came from outside and cannot be kept; which field it stood in is not known here."""
+    return InvalidInput("value", value[:80], f"the database takes no such value ({why}); write another")
+
+
+def _texts(values: object) -> Iterator[str]:
+    """Every text within the parameters of a statement."""
+    if isinstance(values, str):
+        yield values
+    elif isinstance(values, Mapping):
+        yield from _texts(list(values.values()))
+    elif isinstance(values, Iterable) and not isinstance(values, bytes):
+        for one in values:
+            yield from _texts(one)
 
 
 def _first_line(error: BaseException) -> str:

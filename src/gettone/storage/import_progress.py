@@ -3,8 +3,8 @@
 from sqlalchemy import delete, insert, select
 
 from gettone.operations.call_import import Progress
+from gettone.operations.instants import instant, microseconds
 from gettone.storage.engine import Database
-from gettone.storage.rows import instant, microseconds
 from gettone.storage.schema import import_progress
 
 

@@ -7,9 +7,9 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, lit
 
 from gettone.domain.catalogue import SEPARATOR
 from gettone.domain.parties import NumberSource
+from gettone.operations.instants import instant, microseconds
 from gettone.operations.views import SubscriptionView, UserView
 from gettone.storage.directory_rows import among, users_of
-from gettone.storage.rows import instant, microseconds
 from gettone.storage.schema import licence_count, phone_number, subscriber, subscription
 
 LEADING_DIGITS = 7

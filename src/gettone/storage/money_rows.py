@@ -9,11 +9,11 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, select, text, upd
 from gettone.domain.ledger import Entry
 from gettone.domain.lots import Lot
 from gettone.errors import NotFound
+from gettone.operations.instants import instant, microseconds
 from gettone.operations.office import chunks
 from gettone.operations.ports import Account
 from gettone.operations.views import EntryView, LotView, PoolView, PostingView
 from gettone.storage.charging_unit import Snapshot
-from gettone.storage.rows import instant, microseconds
 from gettone.storage.schema import ledger_entry, ledger_posting, lot, pool, pool_use, usage_record, wallet
 
 

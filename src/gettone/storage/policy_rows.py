@@ -20,9 +20,9 @@ from sqlalchemy import (
 )
 
 from gettone.domain.policies import ORGANISATION, Tally
+from gettone.operations.instants import instant, microseconds
 from gettone.operations.views import BarView, BlockView, DestinationView, NoticeView, UserView
 from gettone.storage.directory_rows import users_of
-from gettone.storage.rows import instant, microseconds
 from gettone.storage.schema import known_destination, notice, number_bar, subscriber, tally, user_block
 
 # Written out, not bound: else SQLite does not see that the index of blocked users covers the condition.

@@ -22,6 +22,7 @@ from gettone.domain.parties import Organisation, ServedNumber, User
 from gettone.domain.policies import Tally
 from gettone.domain.session import Call
 from gettone.errors import InvariantBroken, StorageError
+from gettone.operations.instants import instant
 from gettone.operations.ports import Account, CallKey, Changes, Deck, Loaded, RequestKey, StoredAnswer
 from gettone.storage.answers import Answers
 from gettone.storage.charging_unit import (
@@ -42,8 +43,6 @@ from gettone.storage.rows import (
     bars_by_organisation,
     call_from_row,
     changed_values,
-    instant,
-    microseconds,
     new_values,
     organisation_from_row,
     served_from_row,
@@ -80,8 +79,7 @@ VERSIONS = "SELECT name, version FROM generation"
 OWN_POOLS = """SELECT u.org_id, u.pool_key, u.period, u.used_seconds, u.held_seconds FROM pool_use u
     JOIN unnest(%b::text[], %b::text[]) AS asked(org_id, pool_key)
     ON u.org_id = asked.org_id AND u.pool_key = asked.pool_key WHERE u.period >= %b"""
-DESTINATION = """SELECT EXISTS (SELECT 1 FROM known_destination WHERE org_id = %b AND destination = %b),
-    (SELECT count(*) FROM known_destination WHERE org_id = %b AND first_at > %b AND allowed = 0)"""
+DESTINATIONS = "SELECT destination, first_at, allowed FROM known_destination WHERE org_id = %b"
 BARS = "SELECT org_id, direction, prefix, barred FROM number_bar WHERE org_id = ANY(%b)"
 ANSWERS = """SELECT r.org_id, r.session_id, r.request_number, r.fingerprint, r.answer FROM call_request r
     JOIN unnest(%b::text[], %b::text[], %b::bigint[]) AS asked(org_id, session_id, request_number)
@@ -112,7 +110,7 @@ NEW_ANSWERS = """INSERT INTO call_request (org_id, session_id, request_number, f
 
 NEW_DESTINATIONS = """INSERT INTO known_destination (org_id, destination, first_at)
     SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[]) ON CONFLICT (org_id, destination) DO NOTHING"""
-BLOCK_USERS = """UPDATE subscriber s SET blocked_reason = u.reason, blocked_until = u.until
+BLOCK_USERS = """UPDATE subscriber s SET blocked_reason = u.reason, blocked_until = u.until, version = s.version + 1
     FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::text[]) AS u(reason, until, org_id, user_id)
     WHERE s.org_id = u.org_id AND s.user_id = u.user_id"""
 NEW_BLOCKS = """INSERT INTO user_block (org_id, user_id, at, action, reason, until, by, detail)
@@ -139,8 +137,8 @@ WRITE_CALLS = f"""UPDATE call c SET {", ".join(f"{column} = u.{column}" for colu
     AS u({", ".join(CALL_CHANGES)}, org_id, session_id)
     WHERE c.org_id = u.org_id AND c.session_id = u.session_id"""
 USERS = f"""SELECT asked.org_id, asked.ref, {", ".join(f"s.{column}" for column in USER_COLUMNS)} FROM subscriber s
-    JOIN unnest(%b::text[], %b::text[]) AS asked(org_id, ref)
-    ON s.org_id = asked.org_id AND (s.user_id = asked.ref OR s.upn = lower(asked.ref))
+    JOIN unnest(%b::text[], %b::text[], %b::text[]) AS asked(org_id, ref, upn)
+    ON s.org_id = asked.org_id AND (s.user_id = asked.ref OR s.upn = asked.upn)
     ORDER BY s.user_id = asked.ref"""
 NUMBERS = f"""SELECT n.org_id, n.digits, n.use, {", ".join(f"s.{column}" for column in USER_COLUMNS)}
     FROM phone_number n JOIN unnest(%b::text[], %b::text[]) AS asked(org_id, digits)
@@ -273,10 +271,10 @@ class PostgresUnit:
         rows = self._rows(TALLIES, ([org for org, _ in keys], [subject for _, subject in keys], first_period))
         return [tally_from_row(row) for row in rows]
 
-    def destination(self, org_id: str, destination: str, since: datetime) -> tuple[bool, int]:
+    def destinations(self, org_id: str) -> dict[str, datetime | None]:
         """See `ChargingUnit`."""
-        [(known, new)] = self._rows(DESTINATION, (org_id, destination, org_id, microseconds(since)))
-        return known, new
+        rows = self._rows(DESTINATIONS, (org_id,))
+        return {destination: None if allowed else instant(first_at) for destination, first_at, allowed in rows}
 
     def catalogue_tables(self) -> dict[str, str]:
         """See `ChargingUnit`."""
@@ -292,7 +290,8 @@ class PostgresUnit:
     def users(self, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], User]:
         """See `ChargingUnit`."""
         orgs, names = [org for org, _ in refs], [ref for _, ref in refs]
-        rows = self._rows(USERS, (orgs, names))
+        # In small letters by our own rules: the server's depend on its locale.
+        rows = self._rows(USERS, (orgs, names, [name.lower() for name in names]))
         return {(org_id, ref): user_from_row(user) for org_id, ref, *user in rows}
 
     def numbers(self, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], ServedNumber]:

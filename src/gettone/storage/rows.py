@@ -6,7 +6,6 @@ of users, the groups that the cost counts for, whether it is international, and 
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,11 +17,9 @@ from gettone.domain.parties import NumberUse, Organisation, ServedNumber, User
 from gettone.domain.policies import Block, Tally
 from gettone.domain.refusals import Refusal
 from gettone.domain.session import Call, CallState, EndedBy, Phase
+from gettone.operations.instants import EPOCH, instant, microseconds
 from gettone.operations.policies import policies_from
 from gettone.operations.views import BarView
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 CALL_COLUMNS = (
     "org_id",
@@ -91,17 +88,6 @@ _REFUSALS = {reason.value: reason for reason in Refusal}
 _STATES = {state.value: state for state in CallState}
 _ENDED_BY = {by.value: by for by in EndedBy}
 _PAYER_KINDS = {kind.value: kind for kind in PayerKind}
-
-
-def microseconds(at: datetime) -> int:
-    """An aware instant as microseconds since 1970."""
-    return (at - EPOCH) // _MICROSECOND
-
-
-@lru_cache(maxsize=100_000)
-def instant(value: int) -> datetime:
-    """Microseconds since 1970 as an aware UTC instant."""
-    return EPOCH + timedelta(microseconds=value)
 
 
 @lru_cache(maxsize=4096)
@@ -254,7 +240,7 @@ USER_COLUMNS = (
 
 def organisation_from_row(row: Sequence[Any], bars: Sequence[BarView]) -> Organisation:
     """An organisation, from a row in the order of `ORGANISATION_COLUMNS` and its barred numbers."""
-    settled = policies_from(row[8], bars)
+    settled = policies_from(row[8], bars, row[3])
     return Organisation(row[0], row[1], row[2], row[3], ZoneInfo(row[4]), row[5], bool(row[6]), bool(row[7]), settled)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from gettone.operations.instants import instant, microseconds
 from gettone.operations.office import StoredKey
 from gettone.operations.views import DeckView, Key
-from gettone.storage.rows import instant, microseconds
 from gettone.storage.schema import access_token, api_key, catalogue_table, generation, rate_deck
 
 RATES = "rates"

@@ -17,6 +17,7 @@ from gettone.domain.parties import Organisation, ServedNumber, User
 from gettone.domain.policies import Tally
 from gettone.domain.session import Call, CallState
 from gettone.errors import DatabaseBusy, InvariantBroken, StorageError
+from gettone.operations.instants import instant
 from gettone.operations.ports import Account, CallKey, Changes, Deck, Loaded, RequestKey, StoredAnswer
 from gettone.storage.answers import Answers
 from gettone.storage.charging_unit import (
@@ -37,8 +38,6 @@ from gettone.storage.rows import (
     bars_by_organisation,
     call_from_row,
     changed_values,
-    instant,
-    microseconds,
     new_values,
     organisation_from_row,
     served_from_row,
@@ -67,8 +66,7 @@ OWN_POOLS = f"""SELECT u.org_id, u.pool_key, u.period, u.used_seconds, u.held_se
     FROM {EACH} pool_use u ON u.org_id = {FIRST} AND u.pool_key = {SECOND} AND u.period >= ?2"""
 TALLIES = f"""SELECT {", ".join(f"t.{column}" for column in TALLY_COLUMNS)}
     FROM {EACH} tally t ON t.org_id = {FIRST} AND t.subject = {SECOND} AND t.period >= ?2"""
-DESTINATION = """SELECT EXISTS (SELECT 1 FROM known_destination WHERE org_id = ?1 AND destination = ?2),
-    (SELECT count(*) FROM known_destination WHERE org_id = ?1 AND first_at > ?3 AND allowed = 0)"""
+DESTINATIONS = "SELECT destination, first_at, allowed FROM known_destination WHERE org_id = ?"
 CALLS = f"""SELECT {", ".join(f"c.{column}" for column in CALL_COLUMNS)}
     FROM {EACH} call c ON c.org_id = {FIRST} AND c.session_id = {SECOND}"""
 ANSWER = "SELECT fingerprint, answer FROM call_request WHERE org_id = ? AND session_id = ? AND request_number = ?"
@@ -102,7 +100,8 @@ WRITE_TALLY = f"""INSERT INTO tally ({", ".join(TALLY_COLUMNS)}) VALUES (?, ?, ?
     {", ".join(f"{column} = excluded.{column}" for column in TALLY_COLUMNS[3:])}"""
 NEW_DESTINATION = """INSERT INTO known_destination (org_id, destination, first_at) VALUES (?, ?, ?)
     ON CONFLICT (org_id, destination) DO NOTHING"""
-BLOCK_USER = "UPDATE subscriber SET blocked_reason = ?, blocked_until = ? WHERE org_id = ? AND user_id = ?"
+BLOCK_USER = """UPDATE subscriber SET blocked_reason = ?, blocked_until = ?, version = version + 1
+    WHERE org_id = ? AND user_id = ?"""
 NEW_BLOCK = """INSERT INTO user_block (org_id, user_id, at, action, reason, until, by, detail)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org_id, user_id, at, action) DO NOTHING"""
 NEW_NOTICE = """INSERT INTO notice (org_id, notice_id, kind, subject, written_at, facts) VALUES (?, ?, ?, ?, ?, ?)
@@ -215,10 +214,10 @@ class SqliteUnit:
         """See `ChargingUnit`."""
         return [tally_from_row(row) for row in self._all(TALLIES, keys, first_period)]
 
-    def destination(self, org_id: str, destination: str, since: datetime) -> tuple[bool, int]:
+    def destinations(self, org_id: str) -> dict[str, datetime | None]:
         """See `ChargingUnit`."""
-        row = self._connection.execute(DESTINATION, (org_id, destination, microseconds(since))).fetchone()
-        return bool(row[0]), row[1]
+        rows = self._connection.execute(DESTINATIONS, (org_id,)).fetchall()
+        return {destination: None if allowed else instant(first_at) for destination, first_at, allowed in rows}
 
     def catalogue_tables(self) -> dict[str, str]:
         """See `ChargingUnit`."""

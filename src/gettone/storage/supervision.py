@@ -8,9 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import func, literal, select, tuple_
 
+from gettone.operations.instants import microseconds
 from gettone.operations.ports import CallKey
 from gettone.storage.engine import Database, open_database
-from gettone.storage.rows import microseconds
 from gettone.storage.schema import call
 
 STRETCH = 5_000

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from gettone.domain.ledger import Account, EntryKind
+from gettone.domain.parties import CallType
 from gettone.domain.session import CallState
 from gettone.errors import NotFound
 from gettone.operations.tallies import COUNTED
@@ -287,7 +288,7 @@ LICENCES = f"SELECT org_id, usage_location, licences, resource FROM subscriber W
 SUBSCRIPTIONS = f"SELECT org_id, sku, quantity FROM subscription WHERE {_RANGE} AND ended_at IS NULL"
 LICENCE_COUNTS = f"SELECT org_id, sku, assigned FROM licence_count WHERE {_RANGE}"
 TALLIES = f"SELECT org_id, subject, period, open_calls, held_micros, spent_micros FROM tally WHERE {_RANGE}"
-COUNTED_CALLS = f"""SELECT org_id, user_id, period, funding, state, held_micros, charged_micros FROM call
+COUNTED_CALLS = f"""SELECT org_id, user_id, period, call_type, funding, state, held_micros, charged_micros FROM call
     WHERE {_RANGE} AND user_id <> '' AND state <> 'refused' AND (state = 'open' OR charged_micros <> 0)
     AND call_type IN ({", ".join(f"'{call_type}'" for call_type in sorted(COUNTED))})"""
 POOL_SIZES = f"SELECT org_id, pool_key, licences, size_seconds FROM pool WHERE {_RANGE} ORDER BY org_id, pool_key"
@@ -362,11 +363,12 @@ class SqlAudit:
     def counted_calls(self, first: str, last: str) -> Iterator[CountedCall]:
         """See `Audit`."""
         rows = self._stream(COUNTED_CALLS, first, last)
-        for org_id, user_id, period, funding, state, held, charged in rows:
+        for org_id, user_id, period, call_type, funding, state, held, charged in rows:
             groups, international, promised = counted_for(funding)
             is_open = state == CallState.OPEN.value
+            dialled = call_type == CallType.CONF_OUT.value
             spent = 0 if is_open else charged
-            yield CountedCall(org_id, user_id, period, groups, international, is_open, held + promised, spent)
+            yield CountedCall(org_id, user_id, period, groups, international, dialled, is_open, held + promised, spent)
 
     def tallies(self, first: str, last: str) -> Iterator[tuple[str, str, int, int, int, int]]:
         """See `Audit`."""

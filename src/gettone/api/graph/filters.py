@@ -1,5 +1,7 @@
 """``$filter`` and ``$search`` of users: conditions joined by ``and``, each compared without regard to letter case.
 
+Who is asked for by id is looked up, which regards it: by the id as it is written, then in small letters.
+
     userPrincipalName eq 'anna@contoso.com'          and of id, displayName, department, usageLocation
     usageLocation eq null                            not set
     startswith(displayName,'An')
@@ -52,11 +54,15 @@ class Asks(enum.Enum):
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """One condition; one of *fields* of a `UserView` must meet it; *text* is in small letters, or a product's id."""
+    """One condition; one of *fields* of a `UserView` must meet it; *text* is in small letters, or a product's id.
+
+    *written* is the text as the client wrote it.
+    """
 
     asks: Asks
     fields: tuple[str, ...]
     text: str
+    written: str = ""
 
     def met_by(self, user: UserView) -> bool:
         """Whether *user* is one of those; who holds a product is asked of storage instead."""
@@ -113,12 +119,17 @@ def read_search(text: str) -> tuple[Condition, ...]:
 def _condition(rest: str, whole: str) -> tuple[Condition, int]:
     """The condition that *rest* begins with, and where it ends."""
     if found := _EQUALS.match(rest):
-        return Condition(Asks.EQUALS, _field(found[1], whole), _plain(found[2] or "")), found.end()
+        return _compared(Asks.EQUALS, found, whole)
     if found := _STARTS.match(rest):
-        return Condition(Asks.STARTS, _field(found[1], whole), _plain(found[2])), found.end()
+        return _compared(Asks.STARTS, found, whole)
     if found := _HOLDS.match(rest):
         return Condition(Asks.HOLDS, (), found[2].lower()), found.end()
     raise InvalidInput("$filter", whole[:80], _REMEDY)
+
+
+def _compared(asks: Asks, found: re.Match[str], whole: str) -> tuple[Condition, int]:
+    written = (found[2] or "").replace("''", "'")
+    return Condition(asks, _field(found[1], whole), written.lower(), written), found.end()
 
 
 def _field(name: str, whole: str) -> tuple[str]:
@@ -126,7 +137,3 @@ def _field(name: str, whole: str) -> tuple[str]:
     if field is None:
         raise InvalidInput("$filter", whole[:80], f"users cannot be asked for by {name[:40]!r}; {_REMEDY}")
     return (field,)
-
-
-def _plain(text: str) -> str:
-    return text.replace("''", "'").lower()

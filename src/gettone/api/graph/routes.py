@@ -4,6 +4,7 @@ The organisation is the one that the key or the token is for. Lists of users are
 shorter than ``$top``, even empty, and still have an ``@odata.nextLink``; only the last one has none.
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -13,7 +14,7 @@ import msgspec
 from litestar import MediaType, Response, Router
 from litestar.params import RawBody
 
-from gettone.api.auth import EVERYWHERE, forbidden
+from gettone.api.auth import forbidden
 from gettone.api.decoding import decoded, explained
 from gettone.api.graph import query, shapes
 from gettone.api.graph.errors import PreconditionFailed
@@ -25,6 +26,7 @@ from gettone.api.services import Services
 from gettone.domain.catalogue import SEPARATOR, Terms
 from gettone.errors import Conflict, InvalidInput, NotFound
 from gettone.operations import catalogue, directory, licensing, subscriptions, user_counts
+from gettone.operations.keys import EVERYWHERE
 from gettone.operations.paging import LIMIT_MAX
 from gettone.operations.terms import billing_day
 from gettone.operations.views import OrganisationView, Page, UserView
@@ -210,7 +212,8 @@ class _Users:
         self._conditions = conditions
         self._holding = next((one.text for one in conditions if one.asks is Asks.HOLDS), "")
         self._named = next(
-            (one.text for one in conditions if one.asks is Asks.EQUALS and one.fields in {("upn",), ("user_id",)}), ""
+            (one.written for one in conditions if one.asks is Asks.EQUALS and one.fields in {("upn",), ("user_id",)}),
+            "",
         )
 
     def page(self, top: int, after: str) -> tuple[list[UserView], str]:
@@ -254,11 +257,13 @@ class _Users:
         return directory.list_users(self._office, self._org_id, cursor=after, limit=limit)
 
     def _by_name(self, after: str) -> tuple[UserView, ...]:
-        try:
-            user = directory.get_user(self._office, self._org_id, self._named)
-        except NotFound:
-            return ()
-        return (user,) if user.upn > after else ()
+        # User ids regard letter case: what was written comes first.
+        for name in dict.fromkeys((self._named, self._named.lower())):
+            with contextlib.suppress(NotFound):
+                user = directory.get_user(self._office, self._org_id, name)
+                if self._wanted(user):
+                    return (user,) if user.upn > after else ()
+        return ()
 
 
 def _org_id(request: Caller) -> str:

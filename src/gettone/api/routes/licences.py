@@ -178,7 +178,7 @@ def assign_licences(services: Given, org_id: InPath, data: JSONBody[LicenceAssig
 @get(f"{ORGANISATION}/licences/check", opt=needs(READ), sync_to_thread=True)
 def check_call(services: Given, org_id: InPath, *, user: FromQuery[str], call: CallKind, to: Text = "") -> Preflight:
     """Can this user make this kind of call now, and if not, what is missing?"""
-    return preflight.can_call(services.office, org_id, user, call, services.clock(), to=to)
+    return preflight.can_call(services.office, org_id, user, call, services.clock(), try_call=services.try_call, to=to)
 
 
 @post(f"{ORGANISATION}/licences/import", opt=needs(ADMIN), status_code=200, sync_to_thread=True)

@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Response, Router
 from litestar.params import JSONBody, RawBody
 
-from gettone.api.auth import EVERYWHERE, require
+from gettone.api.auth import require
 from gettone.api.bodies import NewOrganisation, Organisation, OrganisationChange, organisation
 from gettone.api.licence_bodies import Assignment, NewNumbers, NewUserBody, User, UserChange, new_user, users
 from gettone.api.routing import (
@@ -29,6 +29,7 @@ from gettone.api.routing import (
 )
 from gettone.api.versions import IfMatch, shown, unless_changed, wanted_version
 from gettone.operations import directory, directory_files, numbers
+from gettone.operations.keys import EVERYWHERE
 from gettone.operations.number_rules import NumberQuotaView
 from gettone.operations.views import ImportedUsers, NumberView, Page
 

@@ -7,7 +7,7 @@ from litestar import Router
 from litestar.params import FromQuery, JSONBody, QueryParameter, RawBody
 
 from gettone.api import bodies
-from gettone.api.auth import EVERYWHERE, require
+from gettone.api.auth import require
 from gettone.api.bodies import NewKeyBody, QuoteAnswer, QuoteBody
 from gettone.api.routing import (
     ADMIN,
@@ -28,6 +28,7 @@ from gettone.api.routing import (
 )
 from gettone.api.services import Services
 from gettone.operations import directory, keys, rates
+from gettone.operations.keys import EVERYWHERE
 from gettone.operations.messages import LONGEST_CALL_SECONDS, StartCall
 from gettone.operations.views import DeckView, ImportedDeck, Key, NewKey, Page, RateView
 
