@@ -5,6 +5,7 @@ needs one; ``GETTONE_TEST_HYPOTHESIS=thorough`` searches wider, from fresh seeds
 """
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,9 @@ from hypothesis import HealthCheck, settings
 
 from gettone.storage.private_postgres import PrivatePostgres
 from tests.support import postgres
+
+# In the background of a shell Ctrl-C is ignored, by us and then by every program that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("quick", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile(
