@@ -24,7 +24,7 @@ ORGANISATIONS = {"even": 100_000_000, "scarce": 300_000, "limited": 100_000_000}
 
 USERS = ("anna", "ben")
 LIMITS = {"user/anna": 300_000, "department/Sales": 1_000_000}
-CONCURRENT = 5
+CONCURRENT = 2
 MONTH = 202611
 
 CALLED = "+442079460123"
