@@ -1,6 +1,9 @@
 """Settings come from the environment and a file, and every bad one is named with what to write."""
 
+import io
+
 import pytest
+from rich.console import Console
 
 from gettone.config import Settings, load
 from gettone.errors import ConfigurationError
@@ -79,3 +82,55 @@ def test_a_file_that_is_no_toml_says_so(tmp_path, content):
 
     with pytest.raises(ConfigurationError, match="it is not TOML"):
         load({}, tmp_path)
+
+
+SECRETS = {
+    "GETTONE_DATABASE_URL": "postgresql://gettone:tulip@db/gettone",
+    "GETTONE_STRIPE_KEY": "sk_live_tulip",
+    "GETTONE_STRIPE_WEBHOOK_SECRET": "whsec_tulip",
+    "GETTONE_MAIL_URL": "smtp://anna:tulip@mail.example:587",
+    "GETTONE_MAIL_FROM": "gettone@example.com",
+}
+
+
+def test_secrets_are_not_shown_wherever_settings_are(tmp_path):
+    settings = load(SECRETS, tmp_path)
+    console = Console(file=io.StringIO(), width=500)
+    console.print(settings)
+
+    for shown in (repr(settings), str(settings), f"{settings!r}", console.file.getvalue()):
+        assert "tulip" not in shown
+        assert "bind='127.0.0.1:8080'" in shown
+        assert "stripe_key=***" in shown
+    assert "stripe_key=''" in repr(Settings())
+
+
+@pytest.mark.parametrize("name", ["stripe_key", "stripe_webhook_secret", "mail_url", "database_url"])
+def test_a_secret_that_cannot_be_used_is_complained_of_without_being_shown(tmp_path, name):
+    (tmp_path / "gettone.toml").write_text(f'{name} = ["tulip"]\n')
+
+    with pytest.raises(ConfigurationError, match=name) as refused:
+        load({}, tmp_path)
+
+    assert "tulip" not in str(refused.value)
+
+
+def test_who_charges_cards_is_stripe_a_simulator_or_nobody(tmp_path):
+    assert load({}, tmp_path).payments == ""
+    assert load({"GETTONE_PAYMENTS": ""}, tmp_path).payments == ""
+    assert load({"GETTONE_PAYMENTS": "Simulator"}, tmp_path).payments == "simulator"
+    with pytest.raises(ConfigurationError, match="payments 'paypal': write one of nothing, simulator, stripe"):
+        load({"GETTONE_PAYMENTS": "paypal"}, tmp_path)
+
+
+def test_stripe_needs_its_key(tmp_path):
+    with pytest.raises(ConfigurationError, match="GETTONE_STRIPE_KEY"):
+        load({"GETTONE_PAYMENTS": "stripe"}, tmp_path)
+
+    assert load({"GETTONE_PAYMENTS": "stripe", "GETTONE_STRIPE_KEY": "sk_test_1"}, tmp_path).stripe_key == "sk_test_1"
+
+
+def test_whether_the_service_runs_jobs_is_yes_or_no(tmp_path):
+    assert (load({}, tmp_path).jobs, load({"GETTONE_JOBS": "NO"}, tmp_path).jobs) == ("yes", "no")
+    with pytest.raises(ConfigurationError, match="jobs 'maybe': write one of yes, no"):
+        load({"GETTONE_JOBS": "maybe"}, tmp_path)

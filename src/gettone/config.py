@@ -21,6 +21,9 @@ _NOT_OURS = ("GETTONE_TEST_", "GETTONE_CONFORMANCE_DIR", "GETTONE_DEMO_", "GETTO
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("auto", "console", "json")
+SIMULATOR, STRIPE = "simulator", "stripe"
+CARD_PROVIDERS = ("", SIMULATOR, STRIPE)
+YES, NO = "yes", "no"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,6 +37,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         batch_size: How many charging requests share a transaction at most.
         log_level: debug, info, warning or error.
         log_format: console, json, or auto: console on a terminal, else json.
+        payments: Who charges cards: stripe, simulator, or nobody when empty.
+        stripe_key: The secret key of the Stripe account.
+        stripe_webhook_secret: What Stripe signs its messages to us with.
+        stripe_api: Another address of Stripe's interface, for tests; empty for the real one.
+        jobs: Whether ``gettone serve`` runs the jobs; no where ``gettone work`` does.
+        mail_url: How mails are sent: ``smtp://``, ``smtps://``, ``file:///PATH``, ``print:``, or not at all when empty.
+        mail_from: Who mails are from.
+        public_url: Where people reach this service, for links in mails; empty for ``http://`` and *bind*.
+        webhook_private_addresses: Whether webhooks may go to private addresses.
     """
 
     database_url: str = "sqlite:///gettone.db"
@@ -43,6 +55,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     batch_size: int = 500
     log_level: str = "info"
     log_format: str = "auto"
+    payments: str = ""
+    stripe_key: str = ""
+    stripe_webhook_secret: str = ""
+    stripe_api: str = ""
+    jobs: str = YES
+    mail_url: str = ""
+    mail_from: str = ""
+    public_url: str = ""
+    webhook_private_addresses: str = NO
+
+    def __repr__(self) -> str:
+        """As of any struct, but for secrets: a repr ends up in logs and traces."""
+        shown = (f"{name}={_shown(name, getattr(self, name))}" for name in self.__struct_fields__)
+        return f"Settings({', '.join(shown)})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """The same for Rich, which would else look at the fields."""
+        return [(name, _Shown(_shown(name, getattr(self, name)))) for name in self.__struct_fields__]
+
+    @property
+    def link(self) -> str:
+        """Where people reach this service, without a slash at the end."""
+        return self.public_url.rstrip("/") or f"http://{self.bind}"
 
     @property
     def host(self) -> str:
@@ -60,7 +95,19 @@ _BOUNDS = {
     "grace_seconds": (0, 86_400),
     "batch_size": (1, 10_000),
 }
-_CHOICES = {"log_level": LOG_LEVELS, "log_format": LOG_FORMATS}
+_CHOICES = {
+    "log_level": LOG_LEVELS,
+    "log_format": LOG_FORMATS,
+    "payments": CARD_PROVIDERS,
+    "jobs": (YES, NO),
+    "webhook_private_addresses": (YES, NO),
+}
+MAIL_SCHEMES = ("smtp", "smtps", "file", "print")
+_SECRETS = frozenset({"database_url", "stripe_key", "stripe_webhook_secret", "mail_url"})
+"""Never shown: they are secrets, or may contain one."""
+_MAY_BE_EMPTY = frozenset(
+    {"payments", "stripe_key", "stripe_webhook_secret", "stripe_api", "mail_url", "mail_from", "public_url"}
+)
 
 
 def load(environ: Mapping[str, str], folder: Path) -> Settings:
@@ -79,7 +126,20 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
             values[name] = _typed(name, value)
     if problems:
         raise ConfigurationError("\n".join(problems))
-    return msgspec.convert(values, Settings)
+    settings = msgspec.convert(values, Settings)
+    problems = _contradictions(settings)
+    if problems:
+        raise ConfigurationError("\n".join(problems))
+    return settings
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """Settings that are good each, and cannot be used together."""
+    if settings.payments == STRIPE and not settings.stripe_key:
+        return [f"payments {STRIPE!r}: write the secret key of the Stripe account into {PREFIX}STRIPE_KEY as well"]
+    if settings.mail_url.startswith("smtp") and not settings.mail_from:
+        return [f"mail_url: write who mails are from into {PREFIX}MAIL_FROM as well, such as gettone@example.com"]
+    return []
 
 
 def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, Any]]:
@@ -114,11 +174,38 @@ def _problem(name: str, value: Any) -> str:  # noqa: ANN401 - whatever a TOML fi
         if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or not least <= int(text) <= most:
             return f"{name} {value!r}: write a whole number from {least} to {most}"
         return ""
-    if not isinstance(value, str) or not value.strip():
-        return f"{name} {value!r}: write a text"
+    if not isinstance(value, str) or not (value.strip() or name in _MAY_BE_EMPTY):
+        return f"{name} {_shown(name, value)}: write a text"
     if name in _CHOICES and value.strip().lower() not in _CHOICES[name]:
-        return f"{name} {value!r}: write one of {', '.join(_CHOICES[name])}"
-    return _bind_problem(value.strip()) if name == "bind" else ""
+        return f"{name} {value!r}: write one of {', '.join(choice or 'nothing' for choice in _CHOICES[name])}"
+    check = {"bind": _bind_problem, "mail_url": _mail_problem, "public_url": _public_problem}.get(name)
+    return check(value.strip()) if check else ""
+
+
+def _shown(name: str, value: Any) -> str:  # noqa: ANN401 - whatever a TOML file holds
+    """A value for people, without giving a secret away."""
+    return "***" if name in _SECRETS and value and not str(value).isspace() else repr(value)
+
+
+def _mail_problem(value: str) -> str:
+    if value and value.partition(":")[0] not in MAIL_SCHEMES:
+        return "mail_url: write smtp://HOST:PORT, smtps://HOST:PORT, file:///PATH, print:, or nothing for no mails"
+    return ""
+
+
+def _public_problem(value: str) -> str:
+    if value and not value.startswith(("http://", "https://")):
+        return f"public_url {value!r}: write an address such as https://calls.example.com"
+    return ""
+
+
+class _Shown(str):
+    """A text that is its own repr."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _bind_problem(value: str) -> str:

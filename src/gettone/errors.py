@@ -7,8 +7,11 @@ GettoneError
 │   ├── SchemaMismatch    the database belongs to another version of the program
 │   └── NotFound          no such row
 ├── Conflict              it contradicts what is already there
+├── Forbidden             whoever asks has not the role for it
 ├── InvalidInput          a value that cannot be accepted: names field, value and remedy
 ├── InvalidFile           a file that cannot be accepted: names everything wrong in it, with line numbers
+├── PaymentUnavailable    a payment provider cannot be reached or does not know us; nothing was charged
+├── BadMessage            a message from outside is not what it says it is: its signature is wrong or too old
 └── ConfigurationError    the settings cannot be used
 """
 
@@ -48,6 +51,10 @@ class Conflict(GettoneError):
     """This contradicts what is already there."""
 
 
+class Forbidden(GettoneError):
+    """You may not do this."""
+
+
 class InvalidInput(GettoneError):
     """A value that cannot be accepted."""
 
@@ -82,6 +89,14 @@ class InvalidFile(GettoneError):
         self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
         count = f"{len(self.problems)} error" + ("s" if len(self.problems) != 1 else "")
         super().__init__("\n".join([f"{name}: {count}; nothing was imported", *map(str, self.problems)]))
+
+
+class PaymentUnavailable(GettoneError):
+    """The payment provider cannot be reached; nothing was charged."""
+
+
+class BadMessage(GettoneError):
+    """The message is not from whom it says it is."""
 
 
 class ConfigurationError(GettoneError):

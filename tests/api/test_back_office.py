@@ -22,8 +22,21 @@ PLACES = {
     "product": "MCOPSTN1",
     "subscription": "first MCOEV",
     "table": "allotments",
+    "order_id": "00000001",
+    "payment_id": "00000001-1",
+    "method_id": "m",
+    "invoice": "payment%2F00000001-1",
+    "seller_id": "default",
+    "notice_id": "n",
+    "delivery_id": "d",
+    "webhook_id": "w",
+    "target": "role%2Fbilling",
+    "role": "billing",
+    "provider": "stripe",
 }
-OPEN_TO_ALL = {"/healthz", "/readyz", "/metrics"}
+SIGNED = "/v1/providers/{provider}/events"
+"""Messages of payment providers have a signature instead of a key."""
+OPEN_TO_ALL = {"/healthz", "/readyz", "/metrics", SIGNED}
 READABLE_BY_CHARGING = {"/v1/quote", "/v1/catalogue", "/v1/catalogue/{table}"}
 
 
@@ -52,7 +65,7 @@ def test_no_route_of_an_organisation_lets_in_a_key_of_another(api):
 
 
 def test_a_reading_key_changes_nothing(api):
-    changing = [(method, filled) for method, path, filled in operations(api) if method != "GET"]
+    changing = [(method, filled) for method, path, filled in operations(api) if method != "GET" and path != SIGNED]
 
     assert {api.request(method, filled, key="read").status_code for method, filled in changing} == {403}
 

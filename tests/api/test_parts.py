@@ -11,7 +11,8 @@ from gettone.api.auth import REMEMBERED_SECONDS, Authenticator
 from gettone.api.desks import Desks
 from gettone.api.problems import ApiError
 from gettone.errors import StorageError
-from gettone.jobs.runner import CHUNK, Job, Jobs, Supervision
+from gettone.jobs.runner import Job, Jobs
+from gettone.jobs.supervision import CHUNK, Supervision
 from gettone.operations import keys
 from gettone.operations.desk import DeskClosed, DeskFull
 from gettone.operations.messages import Settled, SettleSilent, StopCall
@@ -304,4 +305,4 @@ def test_the_jobs_have_a_thread_of_their_own_and_end_when_told(api):
     api.gettone.jobs.start()
     api.gettone.jobs.close()
 
-    assert not [thread for thread in threading.enumerate() if thread.name == "jobs"]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("jobs")]

@@ -4,11 +4,25 @@ import json
 import re
 import sqlite3
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gettone.bench import NAMES, growth, licensing, load, main, measuring, running, sqlite, world
+from gettone.bench import (
+    NAMES,
+    expiring,
+    growth,
+    invoicing,
+    licensing,
+    load,
+    main,
+    measuring,
+    recharging,
+    running,
+    sqlite,
+    world,
+)
 from gettone.bench.measuring import NotMeasured, Sample
 from gettone.bench.sizes import TINY
 from gettone.domain.entitlement import PayerKind
@@ -17,7 +31,10 @@ from gettone.operations.messages import Refused, StartCall, StopCall, UpdateCall
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "benchmarks.md"
 
-IN_PROCESS = [name for name in NAMES if "postgres" not in name and not name.startswith("charge_http")]
+INVOICES = [name for name in NAMES if name.startswith("invoices_")]
+IN_PROCESS = [
+    name for name in NAMES if "postgres" not in name and not name.startswith("charge_http") and name not in INVOICES
+]
 POSTGRES = [name for name in NAMES if "postgres" in name]
 HTTP = [name for name in NAMES if name.startswith("charge_http")]
 WITHOUT_LIMIT = {name for name in NAMES if name.startswith(("charge_growth", "charge_licensed"))}
@@ -46,6 +63,14 @@ def test_a_benchmark_gives_its_figure(capsys, tmp_path, name):
     assert result["name"] == name
     assert_sound(result)
     assert not list(tmp_path.iterdir())
+
+
+def test_invoices_are_measured_with_their_pdf(capsys, tmp_path):
+    results = measured(capsys, tmp_path, *INVOICES)
+
+    assert [result["name"] for result in results] == INVOICES
+    for result in results:
+        assert_sound(result)
 
 
 @pytest.mark.slow
@@ -149,6 +174,36 @@ def test_the_limit_of_licensing_in_bulk_leaves_the_same_rows(tmp_path):
 
     assert ours == raw != content(tmp_path / "bulk-first.db")
     assert sum("MCOPSTNC" in str(row) for row in ours["subscriber"]) == TINY.bulk_users
+
+
+def test_the_limit_of_a_night_is_the_same_rows(tmp_path):
+    expiring.night("night", tmp_path, replace(TINY, expiring_wallets=10))
+
+    ours, raw = content(tmp_path / "night.db"), content(tmp_path / "night-equal.db")
+
+    assert ours == raw
+    assert len(ours["ledger_entry"]) == 10
+
+
+def test_the_limit_of_invoices_is_the_same_rows(tmp_path):
+    invoicing.issued(("invoices", "pdf"), tmp_path, TINY)
+
+    ours, raw = content(tmp_path / "invoices.db"), content(tmp_path / "invoices-equal.db")
+
+    assert ours == raw
+    numbers = sorted(row[1] for row in ours["invoice_number"])
+    assert numbers == list(range(1, TINY.invoices + 1))
+
+
+def test_recharges_happen_on_one_side_only(tmp_path):
+    recharging.on_against_off("pair", tmp_path, TINY)
+
+    on, off = (content(tmp_path / f"pair-{side}.db") for side in ("on", "off"))
+
+    assert on["payment"]
+    assert len(on["lot"]) == len(off["lot"]) + len(on["payment"])
+    assert not off["payment"]
+    assert len(on["invoice"]) == len(on["payment"])
 
 
 def test_each_benchmark_load_has_its_payer(tmp_path):

@@ -17,10 +17,11 @@ from gettone import bootstrap
 from gettone.catalogue.numbering import number_plan
 from gettone.catalogue.sample_rates import sample_deck_csv
 from gettone.config import Settings
+from gettone.demo.billing import ACCOUNTING, Billed, Mail
 from gettone.demo.day import DESTINATIONS, day_of_calls
 from gettone.demo.player import Board
 from gettone.demo.sample import ORG_ID, PEOPLE, QUEUE_ACCOUNT, prepare
-from gettone.demo.view import live_view, log_line, report, sparkline
+from gettone.demo.view import live_view, log_line, money_report, report, sparkline
 from gettone.domain.deck import parse_deck
 from gettone.domain.numbers import Kind
 from gettone.domain.rates import compile_deck
@@ -110,12 +111,35 @@ def test_the_view_shows_the_moment_with_and_without_anything_to_show():
     assert sparkline([0, 1, 2], 2) == "▅█"
 
 
+def test_the_summary_of_a_day_says_what_was_paid_and_who_was_written_to():
+    mails = [Mail("anna@a.example", f"Pool {number}", "") for number in range(20)]
+    mails.append(Mail(ACCOUNTING, "Auto-recharge added 5.00", "Dear accounting"))
+    console = Console(width=110, record=True, file=io.StringIO())
+    console.print(money_report(Billed(["5.00 USD"], ["DEMO-1 5.00 USD"], mails), "mails.mbox"))
+    shown = console.export_text()
+
+    for expected in ("DEMO-1 5.00 USD", "Pool 11", "and 9 more", f"to {ACCOUNTING}", "Dear accounting"):
+        assert expected in shown
+    assert "Pool 12" not in shown
+
+
+def test_a_day_without_recharges_has_a_summary_too():
+    console = Console(record=True, file=io.StringIO())
+    console.print(money_report(Billed([], [], []), "mails.mbox"))
+
+    assert "mails.mbox" in console.export_text()
+
+
 @pytest.mark.slow
 def test_the_demo_plays_a_day_ends_with_sound_books_and_leaves_nothing(empty):
     done = empty.program("demo", "--once", "--seconds", "4", TMPDIR=str(empty.folder))
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "verify: no differences" in done.stdout
+    assert re.search(r"left after [1-9]\d* × auto-recharge", done.stdout)
+    assert re.search(r"auto-recharge +200\.00 USD when \d+\.\d+ USD were available: fulfilled", done.stdout)
+    assert re.search(r"invoices +DEMO-1 200\.00 USD", done.stdout)
+    assert re.search(r"to ada\.brook@gettone\.example: Gettone Sample: Auto-recharge added 200\.00", done.stdout)
     for expected in ("credits", "pool", "free", "no_credits_licence", "destination_blocked", "unknown_user", "p99"):
         assert expected in done.stdout
     assert not list(empty.folder.iterdir())

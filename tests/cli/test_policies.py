@@ -212,10 +212,10 @@ def test_notices_are_sentences_newest_first(gettone):
     gettone("policies", "set", "acme", "--user-limit", "50")
     gettone("users", "block", "acme", "anna")
 
-    shown = gettone("notices", "acme").stdout
-    found = gettone.json("notices", "acme", "--kind", "user_blocked")
+    shown = gettone("notices", "list", "acme").stdout
+    found = gettone.json("notices", "list", "acme", "--kind", "user_blocked")
 
     assert "The rules of the organisation were changed by the command line: user limit from none to 50.00 USD." in shown
     assert "User anna is blocked from calling until somebody unblocks." in shown
     assert [one["subject"] for one in found] == ["user/anna"]
-    assert "write one of spend_warning" in gettone.refuses("notices", "acme", "--kind", "gossip", expect=2)
+    assert "write one of spend_warning" in gettone.refuses("notices", "list", "acme", "--kind", "gossip", expect=2)

@@ -68,7 +68,7 @@ def test_a_blocked_user_is_reported_with_reason_time_and_numbers(office):
     assert version(office) == before + 1
     assert told(office) == [
         (
-            "User anna is blocked from calling until 2026-11-25 12:00:00Z. "
+            "User anna is blocked from calling until 25 November 2026, 12:00 (UTC). "
             "An administrator of the organisation asked for it."
         )
     ]
@@ -153,7 +153,7 @@ def test_a_block_ends_by_itself_and_the_job_says_so(office, monkeypatch):
         "unblocked by system",
         "tenant_requested",
     )
-    assert told(office)[-1] == "User anna may call again, unblocked by system."
+    assert told(office)[-1] == "User anna may call again, unblocked by the system."
     assert end_blocks(office, over) == 0
     assert [one.kind for one in list_notices(office, "tailspin").items] == [USER_UNBLOCKED, USER_BLOCKED]
 
@@ -316,11 +316,11 @@ def test_a_warning_is_said_with_amounts_and_month():
     facts = {"percent": "80", "limit": "50000000", "committed": "41200000", "currency": "EUR", "month": "202611"}
 
     assert said(SPEND_WARNING, "department/Sales", **facts) == (
-        "Department Sales has used 80 % of the spending limit of 50.00 EUR for 2026-11: "
+        "Department Sales has used 80 % of the spending limit of 50.00 EUR for November 2026: "
         "41.20 EUR are spent or held by running calls."
     )
     assert said(SPEND_LIMIT_REACHED, "cost_centre/4711", **facts).startswith(
-        "Cost centre 4711 has reached the spending limit of 50.00 EUR for 2026-11: "
+        "Cost centre 4711 has reached the spending limit of 50.00 EUR for November 2026: "
     )
 
 
@@ -404,8 +404,8 @@ def test_spending_shows_what_calls_have_cost_and_hold_and_its_limits_are_told(ca
     told_ = [sentence(one, "USD") for one in list_notices(calling.office, "contoso").items]
     assert [one for one in told_ if "80 %" in one] == [
         (
-            "User anna has used 80 % of the spending limit of 2.00 USD for 2026-11: "
+            "User anna has used 80 % of the spending limit of 2.00 USD for November 2026: "
             "1.60 USD are spent or held by running calls."
         )
     ]
-    assert [one for one in told_ if "has reached the spending limit of 2.00 USD for 2026-11" in one]
+    assert [one for one in told_ if "has reached the spending limit of 2.00 USD for November 2026" in one]

@@ -79,7 +79,12 @@ def test_an_organisation_revokes_only_its_own(contoso):
 
 
 def test_a_key_that_makes_no_sense_is_refused(contoso):
-    for scope, org_id, field in (("root", "*", "scope"), ("admin", "*", "org_id"), ("operator", "contoso", "org_id")):
+    for scope, org_id, field in (
+        ("root", "*", "scope"),
+        ("admin", "*", "org_id"),
+        ("billing", "*", "org_id"),
+        ("operator", "contoso", "org_id"),
+    ):
         with pytest.raises(InvalidInput, match=field):
             keys.create_key(contoso.office, scope=scope, org_id=org_id, now=contoso.now)
     with pytest.raises(NotFound, match="'nobody'"):
@@ -89,8 +94,9 @@ def test_a_key_that_makes_no_sense_is_refused(contoso):
 @pytest.mark.parametrize(
     ("scope", "org_id", "allowed"),
     [
-        ("operator", "*", "operator@* operator@a admin@a admin@b charging@* charging@a read@* read@a read@b"),
-        ("admin", "a", "admin@a charging@a read@a"),
+        ("operator", "*", "operator@* operator@a admin@a admin@b billing@a charging@* charging@a read@* read@a read@b"),
+        ("admin", "a", "admin@a billing@a charging@a read@a"),
+        ("billing", "a", "billing@a read@a"),
         ("charging", "*", "charging@* charging@a"),
         ("charging", "a", "charging@a"),
         ("read", "*", "read@* read@a read@b"),
@@ -99,7 +105,7 @@ def test_a_key_that_makes_no_sense_is_refused(contoso):
 )
 def test_a_scope_allows_exactly_this(scope, org_id, allowed):
     key = keys.Key(key_id="k", org_id=org_id, scope=scope, label="", created_at=MIDDAY)
-    asked = "operator@* operator@a admin@a admin@b charging@* charging@a read@* read@a read@b"
+    asked = "operator@* operator@a admin@a admin@b billing@a charging@* charging@a read@* read@a read@b"
 
     granted = [one for one in asked.split(" ") if keys.allows(key, *one.split("@"))]
 

@@ -1,35 +1,18 @@
 """Every kind of damage, planted by hand past all that protects the rows, is found and named, on both databases."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from sqlalchemy import create_engine, text
 
 from gettone.errors import NotFound
 from gettone.operations.messages import StartCall, StopCall
-from gettone.operations.verify import KINDS, verify
+from gettone.operations.verify import KINDS
 from gettone.storage import verify as storage_verify
-from gettone.storage.verify import open_audit
+from gettone.storage import verify_buying
 from tests.support import postgres
-from tests.support.world import MIDDAY, World, copy_of, sqlite_url
-
-APPEND_ONLY = ("ledger_entry", "ledger_posting", "usage_record", "call_request")
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """Statements that plant it; what the finding of *kind* says."""
-
-    kind: str
-    found: str
-    statements: tuple[str, ...]
-
-
-def damage(kind: str, found: str, *statements: str):
-    return pytest.param(Damage(kind, found, statements), id=f"{kind}: {found}")
-
+from tests.support.damage import assert_found, damage, findings, plant
+from tests.support.world import World, copy_of, sqlite_url
 
 OURS = "WHERE org_id = 'contoso'"
 ROME = f"{OURS} AND session_id = 'rome'"
@@ -300,39 +283,9 @@ def filled(request, tmp_path):
         yield url
 
 
-def plant(url: str, statements: tuple[str, ...]) -> None:
-    """Run *statements* with everything out of the way that keeps rows from harm."""
-    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
-    with engine.connect() as connection:
-        if url.startswith("sqlite"):
-            connection.exec_driver_sql("PRAGMA ignore_check_constraints = ON")
-            for table in APPEND_ONLY:
-                for change in ("update", "delete"):
-                    connection.exec_driver_sql(f"DROP TRIGGER {table}_no_{change}")
-        else:
-            for table in APPEND_ONLY:
-                connection.execute(text(f"GRANT UPDATE, DELETE ON {table} TO CURRENT_USER"))
-            connection.execute(text("ALTER TABLE call DROP CONSTRAINT ck_call_ended_holds_nothing"))
-        for statement in statements:
-            done = connection.execute(text(statement), {"no_bytes": b""} if ":no_bytes" in statement else {})
-            assert done.rowcount > 0, f"this changed nothing: {statement}"
-        connection.commit()
-    engine.dispose()
-
-
-def findings(url: str, **settings) -> list:
-    with open_audit(url) as audit:
-        return list(verify(audit, MIDDAY, **settings))
-
-
 @pytest.mark.parametrize("planted", DAMAGES)
 def test_planted_damage_is_found_and_named(filled, planted):
-    plant(filled, planted.statements)
-
-    found = [finding for finding in findings(filled) if finding.kind == planted.kind]
-
-    assert found, f"nothing of kind {planted.kind}"
-    assert any(planted.found in str(finding) for finding in found), [str(finding) for finding in found]
+    assert_found(filled, planted)
 
 
 def test_nothing_is_found_where_nothing_is_wrong(filled):
@@ -340,7 +293,16 @@ def test_nothing_is_found_where_nothing_is_wrong(filled):
 
 
 def test_every_kind_of_finding_has_been_planted():
-    assert {case.values[0].kind for case in DAMAGES} == KINDS.keys()
+    elsewhere = {check.kind for check in verify_buying.CHECKS + verify_buying.SHARED}
+    assert {case.values[0].kind for case in DAMAGES} | elsewhere == KINDS.keys()
+
+
+def test_every_kind_of_finding_is_in_the_reference():
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "findings.md").read_text(encoding="utf-8")
+
+    assert [line for line in page.splitlines() if line.startswith("| `")] == [
+        f"| `{kind}` | {what} |" for kind, what in KINDS.items()
+    ]
 
 
 def test_damage_of_one_organisation_is_not_seen_in_another(filled):

@@ -20,7 +20,7 @@ from gettone.operations.messages import (
     StopCall,
     UpdateCall,
 )
-from tests.scenarios import back_office
+from tests.scenarios import back_office, money
 from tests.scenarios.back_office import CALLER, Found
 from tests.scenarios.language import Line, amount, instant, lines_of, seconds
 from tests.support.world import World
@@ -73,7 +73,7 @@ class Runner:
 
     def outcome(self, line: Line) -> Found:
         own = COMMANDS.get(line.command)
-        return own[2](self, line) if own else back_office.COMMANDS[line.command][2](self.world, line)
+        return own[2](self, line) if own else OF_THE_WORLD[line.command][2](self.world, line)
 
     # -- charging requests ---------------------------------------------------------------------------------------
 
@@ -97,7 +97,8 @@ class Runner:
 
     def compare(self, line: Line, found: dict[str, object], shown: object) -> None:
         for word in line.said.keys() - INPUTS[line.command]:
-            expected = READ[word](line.said[word]) if word in READ else line.said[word]
+            read = money.READ.get((line.command, word)) or READ.get(word)
+            expected = read(line.said[word]) if read else line.said[word]
             assert word in found, f"line {line.number}: {line.text}\n  no {word!r} in {shown}"
             assert found[word] == expected, f"line {line.number}: {line.text}\n  {word}: {found[word]}\n  in {shown}"
         if line.command in REQUESTS:
@@ -271,7 +272,8 @@ COMMANDS: dict[str, tuple[int, str, Callable[[Runner, Line], Found]]] = {
     "rate": (3, "connect steps days hours zone minimum maximum rounding", Runner.rate),
     "together": (0, "", Runner.together),
 }
-_ALL = {**REQUESTS, **COMMANDS, **back_office.COMMANDS}
+OF_THE_WORLD = {**back_office.COMMANDS, **money.COMMANDS}
+_ALL = {**REQUESTS, **COMMANDS, **OF_THE_WORLD}
 WORDS = {name: about for name, (about, *_) in _ALL.items()}
 INPUTS = {name: set(words.split()) for name, (_, words, _) in _ALL.items()}
 

@@ -110,7 +110,6 @@ def test_the_migrations_make_every_constraint_and_index_of_the_schema(bare_url, 
 
 
 UNTOUCHED = (
-    "wallet",
     "lot",
     *APPEND_ONLY,
     "call",
@@ -136,9 +135,15 @@ def rows(url: str, query: str) -> list[tuple]:
 def upgraded_url(bare_url) -> tuple[str, dict[str, list[tuple]]]:
     """Return a database filled under 0001 and upgraded, and what stood in the tables that must stay as they are."""
     fill_0001(bare_url)
-    before = {table: rows(bare_url, f"SELECT * FROM {table}") for table in UNTOUCHED}
+    before = untouched(bare_url)
     upgrade(bare_url)
     return bare_url, before
+
+
+def untouched(url: str) -> dict[str, list[tuple]]:
+    """Return what 0001 had of money, calls and pools; wallets have got more columns since."""
+    wallets = "SELECT org_id, currency, posted_micros, held_micros, overrun_micros, version, entry_number FROM wallet"
+    return {"wallet": rows(url, wallets)} | {table: rows(url, f"SELECT * FROM {table}") for table in UNTOUCHED}
 
 
 def test_users_of_0001_keep_what_they_had_under_its_part_number(upgraded_url):
@@ -191,7 +196,7 @@ def test_the_same_database_upgraded_elsewhere_gets_the_same_subscriptions(upgrad
 def test_money_calls_and_pools_of_0001_are_untouched(upgraded_url):
     url, before = upgraded_url
 
-    assert {table: rows(url, f"SELECT * FROM {table}") for table in UNTOUCHED} == before
+    assert untouched(url) == before
     assert all(before.values())
 
 

@@ -26,13 +26,14 @@ MAY_IMPORT = {
     "operations": INNER,
     "storage": {"storage", *INNER},
     "gateways": {"gateways", *INNER},
+    "invoices": {"invoices", *INNER},
     "agents": {"agents", *INNER},
-    "api": {"api", "config", *INNER},
-    "web": {"web", "config", *INNER},
+    "api": {"api", "config", "invoices", *INNER},
+    "web": {"web", "config", "invoices", *INNER},
     "jobs": {"jobs", "config", *INNER},
-    "bench": {"bench", "bootstrap", "config", "agents", "storage", *INNER},
+    "bench": {"bench", "bootstrap", "config", "agents", "invoices", "storage", *INNER},
     "demo": {"demo", "bootstrap", "config", *INNER},
-    "cli": {"cli", "bootstrap", "config", "bench", "demo", "agents", *INNER},
+    "cli": {"cli", "bootstrap", "config", "bench", "demo", "agents", "invoices", *INNER},
     "bootstrap": EVERYTHING,
 }
 DATABASE_PACKAGES = {"sqlite3", "apsw", "psycopg", "sqlalchemy", "alembic"}

@@ -21,7 +21,20 @@ from gettone.api.charging import ChargingRoutes, Receive, Scope, Send, is_chargi
 from gettone.api.decoding import in_our_words
 from gettone.api.graph.app import GraphApp, is_graph
 from gettone.api.problems import MEDIA_TYPE, ApiError, FieldError, from_error, invalid, problem
-from gettone.api.routes import catalogue, health, licences, money, organisations, policies, rates
+from gettone.api.routes import (
+    billing,
+    buying,
+    catalogue,
+    health,
+    invoices,
+    licences,
+    money,
+    organisations,
+    policies,
+    rates,
+    recharge,
+    telling,
+)
 from gettone.api.routing import SLASH, guard
 from gettone.api.services import Services
 
@@ -68,6 +81,8 @@ def _office_app(services: Services, description: OpenAPIConfig | None = None) ->
     return Litestar(
         route_handlers=[
             *(module.router(guards=[guard]) for module in (organisations, licences, money, policies, rates, catalogue)),
+            *(module.router(guards=[guard]) for module in (buying, recharge, telling)),
+            *(module.router(guards=[guard]) for module in (billing, invoices)),
             health.router(),
             openapi_json,
         ],

@@ -78,7 +78,7 @@ class Adjustment(_Input, frozen=True, kw_only=True):
 
 
 class NewKeyBody(_Input, frozen=True, kw_only=True):
-    """A key to make: `scope` is operator, admin, charging or read; `org_id` is `*` for all organisations."""
+    """A key to make: `scope` is operator, admin, billing, charging or read; `org_id` is `*` for all organisations."""
 
     scope: str
     org_id: str = ""

@@ -15,7 +15,18 @@ from gettone.domain.licences import Violation
 from gettone.domain.money import MoneyError
 from gettone.domain.numbers import NumberError
 from gettone.domain.refusals import Refusal
-from gettone.errors import Conflict, GettoneError, InvalidFile, InvalidInput, InvariantBroken, NotFound, StorageError
+from gettone.errors import (
+    BadMessage,
+    Conflict,
+    Forbidden,
+    GettoneError,
+    InvalidFile,
+    InvalidInput,
+    InvariantBroken,
+    NotFound,
+    PaymentUnavailable,
+    StorageError,
+)
 from gettone.operations.desk import DeskClosed, DeskFull
 from gettone.operations.licence_moves import LicencesRefused
 from gettone.operations.messages import Refused
@@ -84,7 +95,8 @@ class LicenceViolation(msgspec.Struct, frozen=True, kw_only=True):
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is wrong (RFC 9457). *reason* and the call's names are there when a charging request was refused.
 
-    *violations* say why licences were not changed; *current* is what somebody else has changed meanwhile, as it is now.
+    *violations* say why licences were not changed; *current* is what somebody else has changed meanwhile, as it is now;
+    *preview* is what would come of a change that has to be confirmed.
     """
 
     type: str
@@ -98,6 +110,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     errors: tuple[FieldError, ...] = ()
     violations: tuple[LicenceViolation, ...] = ()
     current: dict[str, Any] | None = None
+    preview: dict[str, Any] | None = None
 
 
 class ApiError(GettoneError):
@@ -163,6 +176,17 @@ def refusal_problem(answer: Refused) -> Problem:
     )
 
 
+_SAYS_IT_ITSELF: Mapping[type[GettoneError], tuple[int, str]] = MappingProxyType(
+    {
+        NotFound: (404, "not_found"),
+        Conflict: (409, "conflict"),
+        Forbidden: (403, "forbidden"),
+        BadMessage: (400, "bad_message"),
+    }
+)
+"""Status and code of the errors whose own words are the whole answer."""
+
+
 def from_error(error: Exception) -> ApiError:
     """The problem that tells of *error*, which an operation raised; anything unforeseen is told without its text."""
     match error:
@@ -179,11 +203,10 @@ def from_error(error: Exception) -> ApiError:
             return invalid([FieldError(str(error))])
         case LicencesRefused():
             return licences_refused(str(error), violations(error.violations))
-        case NotFound():
-            return ApiError(problem(404, "not_found", str(error)))
-        case Conflict():
-            return ApiError(problem(409, "conflict", str(error)))
-        case DeskFull() | DeskClosed():
+        case NotFound() | Conflict() | Forbidden() | BadMessage():
+            status, code = next(told for kind, told in _SAYS_IT_ITSELF.items() if isinstance(error, kind))
+            return ApiError(problem(status, code, str(error)))
+        case DeskFull() | DeskClosed() | PaymentUnavailable():
             return unavailable(str(error))
         case StorageError() if not isinstance(error, InvariantBroken):
             return unavailable("The database cannot be used now; nothing was changed.")

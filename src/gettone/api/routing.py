@@ -14,7 +14,8 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 from gettone.api.auth import require
 from gettone.api.services import Services
 from gettone.errors import InvalidInput
-from gettone.operations.keys import ADMIN, CHARGING, EVERYWHERE, OPERATOR, READ
+from gettone.operations.buying import BILLING_ADMIN, GLOBAL_ADMIN, Buyer
+from gettone.operations.keys import ADMIN, BILLING, CHARGING, EVERYWHERE, OPERATOR, READ
 from gettone.operations.views import Key
 
 Caller = Request[Any, Key, State]
@@ -41,7 +42,7 @@ SLASH = "\x1f"
 NEEDS = "needs"
 ACROSS = "across"
 
-__all__ = ["ADMIN", "CHARGING", "OPERATOR", "READ", "delete", "get", "patch", "post", "put"]
+__all__ = ["ADMIN", "BILLING", "CHARGING", "OPERATOR", "READ", "delete", "get", "patch", "post", "put"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,6 +62,12 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     key = await services.authenticator.key(header.encode("latin-1", "replace") if header is not None else None)
     require(key, scope, EVERYWHERE if handler.opt[ACROSS] else connection.path_params.get("org_id", key.org_id))
     connection.scope["auth"] = key
+
+
+def buyer(key: Key) -> Buyer:
+    """Who buys with *key*: its scope says in which role; the history names the key."""
+    role = {ADMIN: GLOBAL_ADMIN, BILLING: BILLING_ADMIN}.get(key.scope, key.scope)
+    return Buyer(role, f"API key {key.key_id}" + (f" ({key.label})" if key.label else ""))
 
 
 def plain(segment: str) -> str:

@@ -13,24 +13,30 @@ from gettone.domain.session import Call
 from gettone.operations import directory, tokens
 from gettone.operations.messages import QUOTA_SECONDS, StartCall
 from gettone.operations.office import Office
+from gettone.operations.paying import Paying
 from gettone.operations.quoting import Quote, Quoting
 from gettone.operations.supposing import Supposed
+from gettone.operations.telling import Channels
 
 
 @dataclass(slots=True)
 class Services:
     """Everything that a request may need; shared by all requests, whatever their thread.
 
-    *unready* says, as one line for each matter, why the service cannot serve now; it may block.
+    *unready* says, as one line for each matter, why the service cannot serve now; it may block. *channels* carry tests
+    of mail and webhooks, *link* is where people reach the service.
     """
 
     office: Office
     charge: Charge
     quoting: Quoting
+    paying: Paying
     unready: Callable[[], Sequence[str]]
     metrics: Metrics
     clock: Callable[[], datetime]
     quota_seconds: int = QUOTA_SECONDS
+    channels: Channels = field(default_factory=dict)
+    link: str = ""
     authenticator: Authenticator = field(init=False)
     _quoting_turn: threading.Lock = field(default_factory=threading.Lock)
     _currencies: dict[str, str] = field(default_factory=dict)

@@ -37,6 +37,10 @@ NAMES = (
     "charge_licensed_alike",
     "charge_licensed_postgres",
     "licence_bulk",
+    "recharge_on",
+    "expiry_night",
+    "invoices_10k",
+    "invoices_pdf",
 )
 """Every benchmark, in the order in which they run."""
 

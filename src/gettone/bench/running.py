@@ -12,7 +12,21 @@ from pathlib import Path
 
 import msgspec
 
-from gettone.bench import NAMES, growth, http, importing, licensing, postgres, rating, sqlite, workers, world
+from gettone.bench import (
+    NAMES,
+    expiring,
+    growth,
+    http,
+    importing,
+    invoicing,
+    licensing,
+    postgres,
+    rating,
+    recharging,
+    sqlite,
+    workers,
+    world,
+)
 from gettone.bench.measuring import Result
 from gettone.bench.sizes import FULL, Sizes
 from gettone.errors import GettoneError
@@ -88,6 +102,12 @@ BENCHMARKS = (
         lambda place: [growth.licensed_on_postgres("charge_licensed_postgres", place.server(), place.sizes, batch=100)],
     ),
     _in_folder("licence_bulk", licensing.bulk),
+    _in_folder("recharge_on", recharging.on_against_off),
+    _in_folder("expiry_night", expiring.night),
+    Benchmark(
+        ("invoices_10k", "invoices_pdf"),
+        lambda place: invoicing.issued(("invoices_10k", "invoices_pdf"), place.folder, place.sizes),
+    ),
 )
 
 

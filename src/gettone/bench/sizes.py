@@ -25,6 +25,9 @@ class Sizes:
     licensed_users: int = 100
     bulk_users: int = 100_000
     bulk_rounds: int = 3
+    expiring_wallets: int = 100_000
+    recharging_requests: int = 12_000
+    invoices: int = 10_000
 
 
 FULL = Sizes()
@@ -47,4 +50,7 @@ TINY = Sizes(
     licensed_users=3,
     bulk_users=25,
     bulk_rounds=2,
+    expiring_wallets=20,
+    recharging_requests=400,
+    invoices=12,
 )

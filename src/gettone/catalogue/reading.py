@@ -76,7 +76,7 @@ def read_table(
     problems = problems or list(_wrong_columns(table, header.number, columns))
     if problems:
         return [], problems
-    amounts = [name for name, read in table.cells.items() if read is amount and dialect.decimal_comma]
+    amounts = [name for name, read in table.cells.items() if read in {amount, percent} and dialect.decimal_comma]
     rows: list[Placed] = []
     seen: dict[tuple[object, ...], int] = {}
     for line in lines:
@@ -276,6 +276,17 @@ def amount(cell: str) -> int:
         found = 0
     if found <= 0:
         raise ValueError("write an amount above zero with a decimal point, such as 20.00")
+    return found
+
+
+def percent(cell: str) -> int:
+    """A percentage from 0 up to 100, as millionths of the whole: ``22`` is 220,000, ``7.7`` is 77,000."""
+    try:
+        found = parse_micros(cell, "USD") // 100
+    except MoneyError:
+        found = -1
+    if not 0 <= found <= 1_000_000:
+        raise ValueError("write a percentage from 0 to 100 with a decimal point, such as 22 or 7.7")
     return found
 
 

@@ -16,6 +16,7 @@ from gettone.domain.catalogue import (
     ANYWHERE,
     Allotment,
     Area,
+    BillingRegion,
     Catalogue,
     ConferenceAllotment,
     ConferenceReach,
@@ -32,6 +33,7 @@ from gettone.domain.catalogue import (
     Role,
     ServiceNumberQuota,
     ServicePlan,
+    Tax,
     UserReach,
     Zone,
 )
@@ -150,6 +152,14 @@ _ALL = (
         },
     ),
     Table("features", Feature, ("feature",), {"feature": cell.code, "on": cell.yes_no}),
+    Table(
+        "taxes",
+        Tax,
+        ("country",),
+        {"country": cell.country, "label": cell.text, "percent": cell.percent},
+        {"percent": "millionths"},
+    ),
+    Table("billing_regions", BillingRegion, ("country",), {"country": cell.country, "region": cell.code}),
 )
 
 SHAPES: Mapping[str, Table] = {table.name: table for table in _ALL}

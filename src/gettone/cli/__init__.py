@@ -11,20 +11,29 @@ from typing import Annotated
 import typer
 
 from gettone.cli import (
+    billing,
+    buying,
     calls,
     catalogue,
     database,
     directory,
+    finance,
+    invoices,
     keys,
     licence_files,
     licences,
+    methods,
     money,
+    notices,
     numbers,
     policies,
     quote,
     rates,
+    recharge,
     service,
+    simulate,
     users,
+    webhooks,
 )
 from gettone.cli.base import Root, new_group
 
@@ -60,6 +69,7 @@ def _root(
 
 
 service.add_to(app)
+simulate.add_to(app)
 database.add_to(app)
 app.add_typer(rates.app, name="rates")
 app.add_typer(catalogue.app, name="catalogue")
@@ -70,8 +80,16 @@ licence_files.add_to(licences.app)
 app.add_typer(licences.app, name="licences")
 app.add_typer(numbers.app, name="numbers")
 policies.add_to(app)
+notices.add_to(app)
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(money.wallet, name="wallet")
 app.add_typer(money.pools, name="pools")
+app.add_typer(buying.app, name="credits")
+app.add_typer(methods.app, name="methods")
+app.add_typer(recharge.app, name="recharge")
+app.add_typer(invoices.app, name="invoices")
+app.add_typer(billing.app, name="billing")
+app.add_typer(finance.app, name="finance")
 app.add_typer(calls.app, name="calls")
 app.add_typer(calls.usage, name="usage")
 app.add_typer(keys.app, name="keys")

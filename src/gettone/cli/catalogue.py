@@ -111,7 +111,7 @@ def _list(tables: "tuple[TableSummary, ...]", *, json: bool) -> None:
     if json:
         as_json(tables)
         return
-    rows = ((t.name, f"{t.rows:,}", f"{t.operator_rows:,}", t.last_from) for t in tables)
+    rows = ((t.name, f"{t.rows:,}", f"{t.operator_rows:,}", t.last_from or "") for t in tables)
     table(("table", ">rows", ">of the operator", "latest first day"), rows)
 
 

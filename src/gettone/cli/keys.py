@@ -18,7 +18,10 @@ _Organisation = Annotated[
 def create(
     scope: Annotated[
         str,
-        typer.Option(help="operator (everything), admin (all of one organisation), charging (calls), read."),
+        typer.Option(
+            help="operator (everything), admin (all of one organisation), billing (its credit and payments), "
+            "charging (calls), read."
+        ),
     ],
     org: _Organisation = "*",
     label: Annotated[str, typer.Option(help="A note for people.", show_default=False)] = "",

@@ -1,4 +1,4 @@
-"""``gettone policies …`` and ``gettone notices``: what an organisation allows its people, and what it should know."""
+"""``gettone policies …``: what an organisation allows its people."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -366,33 +366,9 @@ def spending(
     )
 
 
-def notices(
-    org: Org,
-    *,
-    kind: Annotated[str, typer.Option(help="Only this kind, such as user_blocked.", show_default=False)] = "",
-    limit: Limit = 100,
-    json: Json = False,
-) -> None:
-    """List what an administrator of an organisation should know, newest first.
-
-    Example: gettone notices contoso --kind spend_warning
-    """
-    from gettone.operations.directory import get_organisation
-    from gettone.operations.notices import list_notices, sentence
-
-    with opened_office() as office:
-        currency = get_organisation(office, org).currency
-        found = all_pages(lambda cursor, size: list_notices(office, org, kind=kind, cursor=cursor, limit=size), limit)
-    if json:
-        as_json(found)
-        return
-    table(("written", "kind", "notice"), ((one.written_at, one.kind, sentence(one, currency)) for one in found))
-
-
 def add_to(root: typer.Typer) -> None:
-    """Give *root* the group of policies and the list of notices."""
+    """Give *root* the group of policies."""
     root.add_typer(app, name="policies")
-    root.command()(notices)
 
 
 # -- words -------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""``gettone serve``, ``demo``, ``verify`` and ``bench``."""
+"""``gettone serve``, ``work``, ``demo``, ``verify`` and ``bench``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,9 @@ def serve(
     bind: Annotated[
         str, typer.Option(help="Address and port; as in GETTONE_BIND if not given.", show_default=False)
     ] = "",
+    no_jobs: Annotated[
+        bool, typer.Option("--no-jobs", help="Leave the jobs to gettone work; as GETTONE_JOBS=no.")
+    ] = False,
 ) -> None:
     """Run the service: the HTTP API, its charging desk and the jobs.
 
@@ -23,11 +26,27 @@ def serve(
     import msgspec
 
     from gettone.bootstrap import service
+    from gettone.config import NO
 
     wanted = settings()
     if bind:
         wanted = msgspec.structs.replace(wanted, bind=bind)
+    if no_jobs:
+        wanted = msgspec.structs.replace(wanted, jobs=NO)
     service.serve(wanted)
+
+
+def work() -> None:
+    """Run the jobs alone: payments and recharges, deliveries, supervision, expiry, invoicing.
+
+    Any number of these may run over one database, beside any number of gettone serve, with or without their own jobs:
+    they share the work. Ends on SIGTERM or Ctrl-C; whatever was not finished is found again.
+
+    Example: GETTONE_DATABASE_URL=postgresql://gettone@db/gettone gettone work
+    """
+    from gettone.bootstrap import service
+
+    service.work(settings())
 
 
 def demo(
@@ -102,5 +121,5 @@ def bench(
 
 def add_to(root: typer.Typer) -> None:
     """Put these commands into the command line."""
-    for command in (demo, serve, verify, bench):
+    for command in (demo, serve, work, verify, bench):
         root.command(command.__name__)(command)

@@ -1,6 +1,7 @@
 """``gettone demo``: a sample organisation, a day of calls played fast through the HTTP API, then the running service.
 
-Everything lives in a folder that is removed at the end. The rates are illustrative; nobody offers them.
+Everything lives in a folder that is removed at the end. The rates are illustrative; nobody offers them. Cards are those
+of the payment simulator, and mails go into a mailbox file: no money moves, nobody is written to.
 """
 
 import asyncio
@@ -15,11 +16,12 @@ from rich.live import Live
 
 from gettone import bootstrap
 from gettone.config import Settings
+from gettone.demo.billing import billed, wait_until_settled
 from gettone.demo.day import day_of_calls
 from gettone.demo.player import Board, Player
 from gettone.demo.sample import ORG_ID, ORG_NAME, PEOPLE, prepare
 from gettone.demo.service import Service, ServiceFailed, check_bind
-from gettone.demo.view import live_view, log_line, report
+from gettone.demo.view import live_view, log_line, money_report, report
 from gettone.operations.verify import verify
 
 REFRESH_SECONDS = 0.15
@@ -42,7 +44,8 @@ def _run(console: Console, folder: Path, *, seconds: int, seed: int, bind: str, 
     bootstrap.upgrade_database(settings)
     with bootstrap.opened_office(settings) as office:
         charging_key, operator_key = prepare(office, datetime.now(UTC))
-    service = Service(settings.database_url, bind, folder)
+    mails = folder / "mails.mbox"
+    service = Service(settings.database_url, bind, folder, mails)
     try:
         service.wait_until_ready()
         board = Board(_virtual_day(datetime.now(UTC)))
@@ -53,13 +56,19 @@ def _run(console: Console, folder: Path, *, seconds: int, seed: int, bind: str, 
             asyncio.run(_play(console, player, board, seconds))
         except (OSError, EOFError) as error:
             raise ServiceFailed(f"the service stopped answering: {service.last_words()}") from error
+        with bootstrap.opened_office(settings) as office:
+            settled = wait_until_settled(office, datetime.now(UTC))
+            money = billed(office, ORG_ID, mails)
         with bootstrap.opened_audit(settings) as audit:
             findings = list(verify(audit, datetime.now(UTC)))
         console.print(report(board, findings))
+        console.print(money_report(money, str(mails)))
+        if not settled:
+            console.print("error: payments, invoices and mails were not done in time", style="bold red")
         if not once and not findings:
             _invite(console, service.address, charging_key, operator_key)
             service.wait()
-        return 1 if findings or board.faults else 0
+        return 1 if findings or board.faults or not settled else 0
     finally:
         service.stop()
 

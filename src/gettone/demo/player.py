@@ -17,7 +17,7 @@ from typing import Any
 
 from gettone.demo.day import Planned
 from gettone.demo.http import Connection
-from gettone.demo.sample import ORG_ID, TOP_UP
+from gettone.demo.sample import ORG_ID
 
 DAY_SECONDS = 24 * 3600
 TICK_SECONDS = 0.02
@@ -26,8 +26,6 @@ CONNECTIONS = 4
 SINGLE_EVERY = 5
 """Every so many-th request travels alone."""
 BATCHES_WAITING_MAX = 16
-TOP_UP_AFTER = 5
-"""Calls refused for want of credit until somebody notices and adds funds."""
 HISTORY = 240
 
 
@@ -64,7 +62,7 @@ class Board:
     cut_short: Counter[str] = field(default_factory=Counter)
     payers: dict[str, list[int]] = field(default_factory=dict)
     charged_micros: int = 0
-    top_ups: int = 0
+    recharges: int = 0
     faults: int = 0
     last: deque[tuple[str, str, str, str]] = field(default_factory=lambda: deque(maxlen=10))
     latency_ms: list[float] = field(default_factory=list)
@@ -293,14 +291,9 @@ class Player:
         board.last.appendleft((plan.user.partition("@")[0] or plan.calling, plan.called, "refused", reason))
 
     async def _watch(self) -> None:
-        """Look at the wallet and the pools now and then; add funds when calls are refused for want of them."""
-        noticed = 0
+        """Look at the wallet and the pools now and then."""
         while True:
             await self._look()
-            wanted = self._board.refusals["insufficient_credit"] + self._board.cut_short["insufficient_credit"]
-            if wanted >= noticed + TOP_UP_AFTER:
-                await self._top_up()
-                noticed = self._board.refusals["insufficient_credit"] + self._board.cut_short["insufficient_credit"]
             self._board.mark_pace()
             await asyncio.sleep(0.25)
 
@@ -309,15 +302,10 @@ class Player:
         wallet = self._board.wallet
         wallet.available, wallet.held, wallet.currency = money["available"], money["held"], money["currency"]
         wallet.history.append(float(money["available"]))
+        recharge = await self._office.get(f"/v1/organisations/{ORG_ID}/auto-recharge")
+        self._board.recharges = max(self._board.recharges, recharge["bought_month_count"])
         pools = await self._office.get(f"/v1/organisations/{ORG_ID}/pools?period={self._board.day:%Y%m}")
         self._board.pools = pools["items"]
-
-    async def _top_up(self) -> None:
-        self._board.top_ups += 1
-        body = {"amount": TOP_UP, "reason": "the balance ran out"}
-        path, key = f"/v1/organisations/{ORG_ID}/wallet/funds", f"demo-{self._board.top_ups}"
-        status, _ = await self._office.post(path, body, idempotency_key=key)
-        self._board.faults += status >= 400
 
 
 def _micros(amount: str) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gettone.catalogue.sample_rates import sample_deck_csv
+from gettone.demo.billing import prepare_billing
 from gettone.operations import directory, keys, numbers, rates, subscriptions, topups
 from gettone.operations.office import Office
 
@@ -19,7 +20,6 @@ ORG_NAME = "Gettone Sample"
 COUNTRY = "US"
 CURRENCY = "USD"
 FUNDS_MICROS = 250_000_000
-TOP_UP = "200.00"
 
 CONFERENCE = "+18005550100"
 QUEUE = "+18885550123"
@@ -179,6 +179,7 @@ def prepare(office: Office, now: datetime) -> tuple[str, str]:
         office, ORG_ID, QUEUE, now, user=QUEUE_ACCOUNT, use="call_queue", label="US toll-free customer line"
     )
     topups.add_funds(office, ORG_ID, FUNDS_MICROS, reference="demo", reason="to begin with", now=now)
+    prepare_billing(office, ORG_ID, now)
     charging = keys.create_key(office, scope="charging", now=now, org_id=ORG_ID, label="demo switch")
     operator = keys.create_key(office, scope="operator", now=now, label="demo operator")
     return charging.token, operator.token

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from gettone.config import SIMULATOR
 from gettone.errors import ConfigurationError, GettoneError
 
 START_SECONDS_MAX = 30
@@ -22,14 +23,19 @@ class ServiceFailed(GettoneError):
 class Service:
     """A running ``gettone serve``."""
 
-    def __init__(self, database_url: str, bind: str, folder: Path) -> None:
-        """Start it; its log goes to *folder*."""
+    def __init__(self, database_url: str, bind: str, folder: Path, mails: Path) -> None:
+        """Start it; its log goes to *folder*, what it mails into the mailbox *mails*. Cards are the simulator's."""
         host, _, port = (bind or "127.0.0.1:0").rpartition(":")
         self.host = host.strip("[]")
         self.port = int(port) if bind else _free_port()
         self._log = folder / "service.log"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GETTONE_")}
-        environment |= {"GETTONE_DATABASE_URL": database_url, "GETTONE_BIND": f"{host}:{self.port}"}
+        environment |= {
+            "GETTONE_DATABASE_URL": database_url,
+            "GETTONE_BIND": f"{host}:{self.port}",
+            "GETTONE_PAYMENTS": SIMULATOR,
+            "GETTONE_MAIL_URL": f"file://{mails}",
+        }
         with self._log.open("wb") as log:
             # A session of its own: Ctrl-C is for the demo, which then ends the service properly.
             self._process = subprocess.Popen(

@@ -9,6 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from gettone.demo.billing import Billed
 from gettone.demo.player import DAY_SECONDS, Board
 from gettone.demo.sample import ORG_NAME
 from gettone.domain.money import render_micros
@@ -18,6 +19,7 @@ SPARK_WIDTH = 40
 BAR_WIDTH = 22
 POOLS_HEIGHT = 10
 LIST_HEIGHT = 10
+MAILS_SHOWN = 12
 
 
 def live_view(board: Board) -> RenderableType:
@@ -79,7 +81,7 @@ def _wallet(board: Board) -> RenderableType:
     lines = Table.grid(padding=(0, 2))
     lines.add_row(Text("available", style="dim"), Text(f"{wallet.available} {wallet.currency}", style="bold green"))
     lines.add_row(Text("held by calls", style="dim"), f"{wallet.held} {wallet.currency}")
-    lines.add_row(Text("funds added", style="dim"), f"{board.top_ups} ×" if board.top_ups else "-")
+    lines.add_row(Text("auto-recharge", style="dim"), f"{board.recharges} ×" if board.recharges else "-")
     return Panel(
         Group(lines, Text(sparkline(wallet.history), style="green")),
         title="Communications Credits",
@@ -143,10 +145,31 @@ def report(board: Board, findings: Sequence[Any]) -> RenderableType:
     facts = Text(
         f"{board.begun:,} calls, {board.unanswered:,} of them unanswered, {board.messages:,} messages;"
         f" {render_micros(board.charged_micros, currency)} {currency} charged,"
-        f" {board.wallet.available} {currency} left after {board.top_ups} × added funds.\n"
+        f" {board.wallet.available} {currency} left after {board.recharges} × auto-recharge.\n"
         f"{board.requests:,} charging requests in {board.elapsed_at_end:.1f} s"
         f" ({board.requests / board.elapsed_at_end:,.0f}/s), HTTP p50 {board.percentile_ms(0.5):.1f} ms,"
         f" p99 {board.percentile_ms(0.99):.1f} ms.\n"
         + ("verify: no differences" if not findings else f"verify: {len(findings)} differences")
     )
     return Group(Text(), payers, Text(), refusals, Text(), facts, *(Text(f"  {found}") for found in findings[:20]))
+
+
+def money_report(billed: Billed, mailbox_path: str) -> RenderableType:
+    """How the day was paid: recharges, invoices, and the mails that went out, one of them in full."""
+    lines = Table.grid(padding=(0, 2))
+    for name, shown in (("auto-recharge", billed.recharges), ("invoices", billed.invoices)):
+        for number, line in enumerate(shown):
+            lines.add_row(Text("" if number else name, style="bold"), line)
+    mails = Table(
+        box=None, header_style="bold", pad_edge=False, title=f"Mails, in {mailbox_path}", title_justify="left"
+    )
+    for name in ("to", "subject"):
+        mails.add_column(name, no_wrap=True, overflow="ellipsis")
+    for mail in billed.mails[:MAILS_SHOWN]:
+        mails.add_row(Text(mail.to), Text(mail.subject))
+    more = len(billed.mails) - MAILS_SHOWN
+    parts: list[RenderableType] = [Text(), lines, Text(), mails, *([Text(f"and {more} more")] if more > 0 else [])]
+    recharged = next((mail for mail in billed.mails if "recharge" in mail.subject.lower()), None)
+    if recharged is not None:
+        parts += [Text(), Panel(Text(recharged.text), title=f"to {recharged.to}: {recharged.subject}")]
+    return Group(*parts)

@@ -216,6 +216,29 @@ class MinimumFunding:
 
 
 @dataclass(frozen=True, slots=True)
+class Tax:
+    """What is added to credit that is bought in *country*: *millionths* of the amount, called *label* on invoices."""
+
+    country: str
+    label: str
+    millionths: int
+    effective_from: date
+    effective_until: date | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class BillingRegion:
+    """In which region of the world a country is billed; agreements are good within their own."""
+
+    country: str
+    region: str
+    effective_from: date
+    effective_until: date | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Quota:
     """How many of something licences allow: *base*, and *add* for *for_each* licences of *roles*, rounded down in all.
 
@@ -348,6 +371,8 @@ class Terms:
     dial_out_policies: Mapping[str, DialOutPolicy]
     default_policy: DialOutPolicy
     features: frozenset[str]
+    taxes: Mapping[str, Tax]
+    regions: Mapping[str, str]
     _names: Mapping[str, str]
     _holdings: dict[frozenset[str], Holdings] = field(default_factory=dict)
 
@@ -399,6 +424,10 @@ class Terms:
         """The least that may be bought, in micros; a currency without a row has the figure of the US dollar."""
         return self.minimum_funding.get(currency) or self.minimum_funding["USD"]
 
+    def region(self, country: str) -> str:
+        """The region in which a country is billed; a country without a row is one of its own."""
+        return self.regions.get(country, country)
+
     def service_number_quota(self, licences: int) -> ServiceNumberQuota | None:
         """Service numbers that so many Phone System and Audio Conferencing licences allow; None for too few."""
         rows = [row for row in self.service_number_quotas if row.licences_from <= licences]
@@ -434,6 +463,8 @@ class Catalogue:
     service_number_quotas: tuple[ServiceNumberQuota, ...]
     dial_out_policies: tuple[DialOutPolicy, ...]
     features: tuple[Feature, ...]
+    taxes: tuple[Tax, ...]
+    billing_regions: tuple[BillingRegion, ...]
     _changes: tuple[date, ...] = field(init=False, repr=False, compare=False)
     _terms: dict[date, Terms] = field(init=False, repr=False, compare=False, default_factory=dict)
 
@@ -495,6 +526,8 @@ def _terms_of(rows: Catalogue, day: date) -> Terms:
         dial_out_policies=policies,
         default_policy=next(row for row in policies.values() if row.default),
         features=frozenset(k for k, row in in_force(rows.features, lambda row: row.feature, day).items() if row.on),
+        taxes=in_force(rows.taxes, lambda row: row.country, day),
+        regions={k: row.region for k, row in in_force(rows.billing_regions, lambda row: row.country, day).items()},
         _names={
             name.lower(): row.sku for row in products.values() for name in (*row.aliases, row.sku_id, row.sku) if name
         },

@@ -10,6 +10,9 @@ Chart of accounts (an amount is what the posting adds to the account):
   covers it first (D12).
 - ``receivable``: usage that is billed after the month, negative until it is invoiced (D20).
 - ``adjustment``: corrections that an operator made by hand, with the reason in the entry.
+- ``tax``: tax that was paid with purchases and is owed to the state; a refund takes its part back.
+- ``invoiced``: what is invoiced and not yet paid, by agreement or after use; negative until the money comes in.
+- ``refunding``: credit taken out of a wallet whose refund is on its way to the payer.
 """
 
 import enum
@@ -27,6 +30,9 @@ class Account(enum.Enum):
     OVERRUN = "overrun"
     RECEIVABLE = "receivable"
     ADJUSTMENT = "adjustment"
+    TAX = "tax"
+    INVOICED = "invoiced"
+    REFUNDING = "refunding"
 
 
 class EntryKind(enum.Enum):
@@ -37,6 +43,14 @@ class EntryKind(enum.Enum):
     LATE_USAGE = "late_usage"
     CREDIT_EXPIRED = "credit_expired"
     ADJUSTED = "adjusted"
+    CREDIT_BOUGHT = "credit_bought"
+    REFUND_BEGUN = "refund_begun"
+    REFUNDED = "refunded"
+    REFUND_FAILED = "refund_failed"
+    DISPUTED = "disputed"
+    DISPUTE_WON = "dispute_won"
+    USAGE_INVOICED = "usage_invoiced"
+    INVOICE_PAID = "invoice_paid"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,34 +1,54 @@
-"""What runs by itself beside the requests: one thread, jobs in turn, each when it is due.
+"""What runs by itself beside the requests: jobs, each when it is due, in a few threads.
 
-Every job is safe in any number of processes at once: it finds out what is to be done, and does it under the lock of the
-wallet concerned, where a second process finds it done. A job that fails is logged and tried again at its next turn.
+Every lane has a thread of its own, so that a slow webhook does not hold up recharges, nor a night of expiring credit
+the supervision of calls: payments, deliveries, calls, the rest.
+Any number of processes may run jobs over one database. A job that is to run in one process at a time takes its lease
+(`gettone.jobs.leases`); the others find out what is to be done and do it under the lock of the wallet concerned, where
+a second process finds it done.
+
+- A job that is due twice, after a sleep or because the last run took long, runs once.
+- A clock that jumps back delays nothing: a job that began in the future is due.
+- A job that fails is logged and counted, stops no other, and is tried again soon, then ever later.
+- A job may be woken before it is due.
 """
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from gettone.operations.desk import DeskClosed, DeskFull
-from gettone.operations.messages import Answer, Request, Settled, SettleSilent
-from gettone.operations.ports import CallKey
+from gettone.jobs.leases import LEASE, RENEWAL, Leases
 
 logger = logging.getLogger(__name__)
 
-TICK_SECONDS = 1.0
-CHUNK = 200
-"""Silent calls settled in one go: few enough that live calls hardly wait for them."""
+TICK_SECONDS = 0.5
+CLOSE_SECONDS = 30
+"""So long a job at hand is waited for at the end; every job may be cut off anywhere."""
+PAUSE_MAX = timedelta(minutes=10)
+RETRY_FIRST = timedelta(seconds=10)
+RETRY_LAST = timedelta(minutes=1)
+
+PAYMENTS, DELIVERIES, CALLS, REST = "payments", "deliveries", "calls", "rest"
+LANES = (CALLS, PAYMENTS, DELIVERIES, REST)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something to be done every so often; *run* is told the time and says how many things it did."""
+    """Something to be done every so often; *run* is told the time and says how many things it did.
+
+    *lane* names its thread. *alone*: by one process at a time. *breathes*: it waits ten times as long as it took, so
+    that jobs over very much leave room for requests; one that people wait for does not.
+    """
 
     name: str
     every: timedelta
     run: Callable[[datetime], int]
+    lane: str = REST
+    alone: bool = False
+    breathes: bool = True
 
 
 class Tally(Protocol):
@@ -38,91 +58,146 @@ class Tally(Protocol):
         """A job has *done* so many things, or failed when None."""
 
 
-class Jobs:
-    """Runs jobs, in a thread of their own once `start` is called."""
+@dataclass(slots=True)
+class _State:
+    """When a job began, when it is due again, and how often in a row it has failed."""
 
-    def __init__(self, jobs: Sequence[Job], *, clock: Callable[[], datetime], tally: Tally) -> None:
-        """Run *jobs* by the *clock*, each for the first time at once."""
-        self._jobs = jobs
+    began: datetime | None = None
+    due: datetime | None = None
+    failures: int = 0
+
+    def is_due(self, now: datetime) -> bool:
+        return self.began is None or self.due is None or now >= self.due or now < self.began
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The jobs of one thread, and what wakes it."""
+
+    jobs: list[Job]
+    changed: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread | None = None
+
+
+class Jobs:
+    """Runs jobs, in threads of their own once `start` is called."""
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        *,
+        clock: Callable[[], datetime],
+        tally: Tally,
+        leases: Leases | None = None,
+        stopping: threading.Event | None = None,
+    ) -> None:
+        """Run *jobs* by the *clock*, each for the first time at once.
+
+        Without *leases* this is the only process. *stopping* is set at the end, for jobs that can stop half-way.
+        """
         self._clock = clock
         self._tally = tally
-        self._due: dict[str, datetime] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
+        self._leases = leases
+        self._stopping = stopping or threading.Event()
+        self._states = {job.name: _State() for job in jobs}
+        self._woken: set[str] = set()
+        self._lanes = {name: _Lane([job for job in jobs if job.lane == name]) for name in LANES}
+        self._lane_of = {job.name: job.lane for job in jobs}
+        assert len(self._states) == len(jobs) == sum(len(lane.jobs) for lane in self._lanes.values())
+        self._keeping: threading.Thread | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the jobs, in the order in which they run."""
+        return tuple(self._lane_of)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        for name, lane in self._lanes.items():
+            if lane.jobs:
+                lane.thread = threading.Thread(target=self._work, args=(lane,), name=f"jobs-{name}", daemon=True)
+                lane.thread.start()
+        if self._leases is not None:
+            self._keeping = threading.Thread(target=self._keep, args=(self._leases,), name="jobs-leases", daemon=True)
+            self._keeping.start()
+
+    def wake(self, name: str) -> None:
+        """Let a job run as soon as its thread is free, whenever it was due; from any thread, at next to no cost."""
+        self._woken.add(name)
+        self._lanes[self._lane_of[name]].changed.set()
 
     def close(self) -> None:
-        """Finish the job at hand and end."""
+        """Finish the jobs at hand, or leave them after `CLOSE_SECONDS`, and give leases back."""
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        for lane in self._lanes.values():
+            lane.changed.set()
+        ends = time.monotonic() + CLOSE_SECONDS
+        threads = [lane.thread for lane in self._lanes.values()]
+        for thread in (*threads, self._keeping):
+            if thread is not None and thread.is_alive():
+                thread.join(max(0.0, ends - time.monotonic()))
+                if thread.is_alive():
+                    logger.warning(
+                        "%s did not end in %d s and is left behind; nothing is lost", thread.name, CLOSE_SECONDS
+                    )
+        if self._leases is not None:
+            try:
+                self._leases.give_back()
+            except Exception:
+                logger.exception("leases could not be given back; they run out by themselves")
 
     def run_due(self) -> None:
-        """Run every job that is due now, and note when it is due again.
+        """Run every job that is due now, in this thread, and note when it is due again."""
+        for lane in self._lanes.values():
+            self._run_lane(lane)
 
-        A job that took long waits ten times as long, so that supervision of very many calls leaves room for them.
-        """
-        for job in self._jobs:
+    def _run_lane(self, lane: _Lane) -> None:
+        for job in lane.jobs:
+            if self._stopping.is_set():
+                return
+            woken = job.name in self._woken
+            self._woken.discard(job.name)
             began = self._clock()
-            if self._stopping.is_set() or began < self._due.get(job.name, began):
-                continue
-            self._run(job, began)
-            self._due[job.name] = began + max(job.every, 10 * (self._clock() - began))
+            if woken or self._states[job.name].is_due(began):
+                self._run(job, began)
 
-    def _run(self, job: Job, now: datetime) -> None:
+    def _run(self, job: Job, began: datetime) -> None:
+        state = self._states[job.name]
+        state.began = began
         try:
-            done = job.run(now)
+            if job.alone and self._leases is not None and not self._leases.take(job.name):
+                # Whoever has it may die: look again before long.
+                state.due = began + min(job.every, LEASE)
+                return
+            done = job.run(began)
         except Exception:
-            logger.exception("the job %s failed; it is tried again", job.name)
+            state.failures += 1
+            again = min(min(job.every, RETRY_FIRST) * 2 ** min(state.failures - 1, 20), max(job.every, RETRY_LAST))
+            state.due = began + again
+            logger.exception("the job %s failed; it is tried again in %d s", job.name, again.total_seconds())
             self._tally.job(job.name, done=None)
         else:
+            state.failures = 0
+            # What the clock says is not trusted: it may have been set meanwhile.
+            pause = min(10 * (self._clock() - began), PAUSE_MAX) if job.breathes else job.every
+            state.due = began + max(job.every, pause)
             self._tally.job(job.name, done=done)
             if done:
                 logger.info("job %s: %d done", job.name, done)
 
-    def _work(self) -> None:
-        while not self._stopping.wait(TICK_SECONDS):
-            self.run_due()
+    def _work(self, lane: _Lane) -> None:
+        while not self._stopping.is_set():
+            if lane.changed.wait(TICK_SECONDS):
+                lane.changed.clear()
+            self._run_lane(lane)
 
-
-class OpenCalls(Protocol):
-    """Open calls, in stretches."""
-
-    def silent_calls(self, now: datetime, after: CallKey | None = None) -> tuple[list[CallKey], CallKey | None]:
-        """Silent ones of the stretch behind *after*, and where the next stretch begins; None when there is none."""
-
-    def open_calls(self) -> int:
-        """How many calls are open."""
-
-
-Charge = Callable[[Sequence[Request]], Sequence[Answer]]
-
-
-class Supervision:
-    """Settles calls whose switch has fallen silent (D12)."""
-
-    def __init__(self, calls: OpenCalls, charge: Charge) -> None:
-        """Find silent ones among *calls*; *charge* has them settled by the desk, which judges them afresh."""
-        self._calls = calls
-        self._charge = charge
-
-    def __call__(self, now: datetime) -> int:
-        """Settle all that are silent at *now*; returns how many were settled by us."""
-        after: CallKey | None = None
-        settled = 0
-        while True:
-            silent, after = self._calls.silent_calls(now, after)
-            for start in range(0, len(silent), CHUNK):
-                chunk = silent[start : start + CHUNK]
-                requests = [SettleSilent(org_id=org_id, session_id=session_id) for org_id, session_id in chunk]
-                try:
-                    answers = self._charge(requests)
-                except (DeskClosed, DeskFull):
-                    # Live calls come first; what is left is found again at the next turn.
-                    return settled
-                settled += sum(isinstance(answer, Settled) for answer in answers)
-            if after is None:
-                return settled
+    def _keep(self, leases: Leases) -> None:
+        """Renew the leases while long jobs run; real time counts here, however the clock goes."""
+        while not self._stopping.wait(RENEWAL.total_seconds()):
+            try:
+                lost = leases.renew()
+            except Exception:
+                logger.exception("leases could not be renewed; it is tried again")
+            else:
+                for name in lost:
+                    logger.warning("another process has taken over the job %s: this one was stopped for too long", name)

@@ -7,7 +7,7 @@ A request is decided in this order: who asks and for what (`opening`), who may p
 fraud guard and the spending limits leave (`tallies`), how far the payers reach (`domain.session`).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from zlib import crc32
@@ -22,6 +22,7 @@ from gettone.domain.rating import Rate
 from gettone.domain.refusals import Refusal
 from gettone.domain.session import Call, CallState, EndedBy, Funds, Settlement
 from gettone.domain.usage import UsageRecord
+from gettone.operations.alarms import PoolMark, pools_used, watch, watch_refusal
 from gettone.operations.checking import fault_of, used_less
 from gettone.operations.messages import (
     Answer,
@@ -95,6 +96,8 @@ class Batch:
         self._first_period = period_of(now - timedelta(days=32), UTC)
         self._changes = Changes()
         self._tallies = Tallies(unit, references.known_destinations, self._changes, now)
+        self._pools_told = references.pools_told
+        self._pools_used: dict[PoolMark, Notice] = {}
         self._loaded = Loaded({}, {}, 0)
         self._stored: dict[RequestKey, StoredAnswer] = {}
 
@@ -198,8 +201,21 @@ class Batch:
             notice_id = f"{FREECALL_NOTICE}/{deck_id}/{self._now.date().isoformat()}"
             facts = {"deck": deck_id, "error": error}
             self._changes.notices[org_id, notice_id] = Notice(org_id, notice_id, FREECALL_NOTICE, "", facts)
+        for org_id, account in self._changes.accounts.items():
+            self._tell(watch(account, self._now))
+            self._pools_used |= pools_used(org_id, account.pools.values(), self._pools_told)
+        self._tell(self._pools_used.values())
         if self._changes.any:
             self._unit.save(self._changes, self._now)
+
+    def committed(self) -> bool:
+        """Remember what was told, now that it is durable; says whether a recharge has become due."""
+        self._pools_told.update(self._pools_used)
+        return any(account.marks.recharge_due_at == self._now for account in self._changes.accounts.values())
+
+    def _tell(self, notices: Iterable[Notice]) -> None:
+        for told in notices:
+            self._changes.notices[told.org_id, told.notice_id] = told
 
     # -- decide --------------------------------------------------------------------------------------------------
 
@@ -455,7 +471,10 @@ class Batch:
     def _refuse(self, request: Request, call: Call, reason: Refusal) -> Refused:
         """Keep a refused call: it is shown to the administrator, and a repeat gets the same answer."""
         call.state, call.refusal = CallState.REFUSED, reason
-        self._keep(call, self._loaded.accounts[call.org_id], new=True)
+        account = self._loaded.accounts[call.org_id]
+        if reason is Refusal.INSUFFICIENT_CREDIT:
+            self._tell(watch_refusal(account, self._now))
+        self._keep(call, account, new=True)
         return refused(request, reason, detail_of(call, reason))
 
     def _book(self, call: Call, settlement: Settlement | None, account: Account) -> None:

@@ -45,12 +45,12 @@ class CatalogueTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TableSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """How much a table holds; *last_from* is the latest first day of any row."""
+    """How much a table holds; *last_from* is the latest first day of any row, None of an empty one."""
 
     name: str
     rows: int
     operator_rows: int
-    last_from: date
+    last_from: date | None
 
 
 class ImportedTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,5 +161,5 @@ def _summary(name: str, rows: Sequence[Placed]) -> TableSummary:
         name=name,
         rows=len(rows),
         operator_rows=sum(placed.operator for placed in rows),
-        last_from=max(placed.row.effective_from for placed in rows),
+        last_from=max((placed.row.effective_from for placed in rows), default=None),
     )

@@ -45,6 +45,9 @@ class Charging:
         self._references = References(tables)
         self._clock = clock
         self._grace_seconds = grace_seconds
+        self._batch: Batch | None = None
+        self.recharge_due: Callable[[], None] = lambda: None
+        """Called after a batch that brought a wallet below its trigger: somebody should buy soon."""
 
     def charge(self, requests: Sequence[Request]) -> list[Answer]:
         """Answer *requests* in order, all in one transaction; never raises for what a request says."""
@@ -52,6 +55,7 @@ class Charging:
         answers: list[Answer | None] = [_faulty(request, now) for request in requests]
         while True:
             live = [position for position, answer in enumerate(answers) if answer is None]
+            self._batch = None
             try:
                 with _no_collection():
                     decided = self._store.transaction(partial(self._decide, requests, live, now)) if live else []
@@ -67,12 +71,14 @@ class Charging:
                 logger.exception("nothing was charged")
                 return [answers[at] or unavailable(request) for at, request in enumerate(requests)]
             else:
+                if self._batch is not None and self._batch.committed():
+                    self.recharge_due()
                 for position, answer in zip(live, decided, strict=True):
                     answers[position] = answer
                 return answers  # type: ignore[return-value]  # every position is filled by now
 
     def _decide(self, requests: Sequence[Request], live: list[int], now: datetime, unit: ChargingUnit) -> list[Answer]:
-        batch = Batch(unit, self._references, now, self._grace_seconds)
+        self._batch = batch = Batch(unit, self._references, now, self._grace_seconds)
         asked = batch.load([requests[position] for position in live])
         answers: list[Answer] = []
         for position, request in zip(live, asked, strict=True):

@@ -20,7 +20,11 @@ from gettone.operations.number_rules import NumberQuotas, number_wanted
 from gettone.operations.office import Office, OrganisationUnit, Unit
 from gettone.operations.paging import check_limit, page
 from gettone.operations.pool_sizes import wrong_pools
+from gettone.operations.terms import terms_now
 from gettone.operations.views import NumberView, OrganisationView, Page, UserView
+
+LOW_PART = 5
+"""Little credit is left below a fifth of the minimum funding, unless an organisation says otherwise."""
 
 STANDARD = "standard"
 """The price list of an organisation that names none."""
@@ -75,7 +79,8 @@ def create_organisation(
         created_at=now,
     )
     with office.write_shared() as unit:
-        unit.directory.add_organisation(new)
+        low_micros = terms_now(unit, new, now).minimum(new.currency) // LOW_PART
+        unit.directory.add_organisation(new, low_micros)
     return new
 
 

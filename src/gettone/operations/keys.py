@@ -7,6 +7,7 @@ is needed, and every request of a switch can be checked. A key is shown once, wh
 |---|---|
 | operator | everything, everywhere |
 | admin | everything within one organisation |
+| billing | buy credit and set auto-recharge and payment methods in one organisation, and read |
 | charging | charge calls and ask for quotes, in one organisation or in all |
 | read | read, in one organisation or in all |
 """
@@ -23,9 +24,10 @@ from gettone.operations.views import Key, NewKey
 
 OPERATOR = "operator"
 ADMIN = "admin"
+BILLING = "billing"
 CHARGING = "charging"
 READ = "read"
-SCOPES = (OPERATOR, ADMIN, CHARGING, READ)
+SCOPES = (OPERATOR, ADMIN, BILLING, CHARGING, READ)
 
 EVERYWHERE = "*"
 """The organisation of a key that is bound to none."""
@@ -36,7 +38,8 @@ TOKEN_LENGTH_MAX = 200
 # What each scope includes.
 _INCLUDES = {
     OPERATOR: frozenset(SCOPES),
-    ADMIN: frozenset({ADMIN, CHARGING, READ}),
+    ADMIN: frozenset({ADMIN, BILLING, CHARGING, READ}),
+    BILLING: frozenset({BILLING, READ}),
     CHARGING: frozenset({CHARGING}),
     READ: frozenset({READ}),
 }
@@ -48,8 +51,8 @@ def create_key(office: Office, *, scope: str, now: datetime, org_id: str = EVERY
         raise InvalidInput("scope", scope[:80], f"write one of {', '.join(SCOPES)}")
     if scope == OPERATOR and org_id != EVERYWHERE:
         raise InvalidInput("org_id", org_id[:80], "leave it out: an operator's key is for all organisations")
-    if scope == ADMIN and org_id == EVERYWHERE:
-        raise InvalidInput("org_id", org_id, "name the organisation: an admin's key is for one")
+    if scope in {ADMIN, BILLING} and org_id == EVERYWHERE:
+        raise InvalidInput("org_id", org_id, "name the organisation: an administrator's key is for one")
     key_id, secret = secrets.token_hex(8), secrets.token_hex(32)
     key = Key(key_id=key_id, org_id=org_id, scope=scope, label=checks.text("label", label, empty=True), created_at=now)
     with office.write_shared() as unit:

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from gettone.domain.ledger import Account, EntryKind, Posting, entry
+from gettone.operations.crediting import tell_once, watched
 from gettone.operations.licence_moves import Licences
+from gettone.operations.notices import CREDIT_EXPIRED
 from gettone.operations.office import Office, Unit
 from gettone.operations.pool_sizes import wrong_pools
 from gettone.operations.terms import billing_day, terms_now
@@ -46,6 +48,8 @@ def _expire(office: Office, org_id: str, now: datetime) -> Expired | None:
         number = unit.book(
             entry(EntryKind.CREDIT_EXPIRED, billing_day(unit.organisation, now).isoformat(), postings), now
         )
+        tell_once(unit, CREDIT_EXPIRED, str(number), now, amount=str(amount_micros))
+        watched(unit, now)
     return Expired(org_id=org_id, entry_number=number, amount_micros=amount_micros, currency=wallet.currency)
 
 

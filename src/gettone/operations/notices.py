@@ -1,22 +1,21 @@
-"""What administrators are told: the kinds of notice, each with a plain sentence, and the list of those written.
+"""What administrators are told: the kinds of notice and the list of those written.
 
 A notice is written in the transaction that causes it, once for each crossing, which its id names (design, D21). Facts
-are text: amounts whole micros of the organisation's currency, months yyyymm, times ISO 8601. A sentence can be made of
-any notice, also of one that lacks a fact or whose kind a newer version wrote.
+are text: amounts whole micros of the organisation's currency, months yyyymm, times and dates ISO 8601. A sentence can
+be made of any notice, also of one that lacks a fact or whose kind a newer version wrote (`wording`).
 """
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 
-from gettone.domain.money import render_micros
-from gettone.domain.policies import GUARD_BLOCK, ORGANISATION
-from gettone.domain.refusals import Refusal
-from gettone.errors import InvalidInput
+from gettone.domain.policies import GUARD_BLOCK
+from gettone.errors import InvalidInput, NotFound
 from gettone.operations.instants import microseconds
-from gettone.operations.office import Office
+from gettone.operations.office import Office, Unit
 from gettone.operations.paging import bad_cursor, check_limit, number_cursor, page
 from gettone.operations.views import NoticeView, Page
+from gettone.operations.wording import ENGLISH, Teller, subject_words, wording
 
 SPEND_WARNING = "spend_warning"
 SPEND_LIMIT_REACHED = "spend_limit_reached"
@@ -26,42 +25,58 @@ GUARD_REFUSED = "guard_refused"
 FREECALL = "freecall"
 UNRATED = "unrated"
 POLICIES_CHANGED = "policies_changed"
+BALANCE_ZERO = "balance_zero"
+BALANCE_LOW = "balance_low"
+POOL_USED = "pool_used"
+RECHARGE_SUCCEEDED = "recharge_succeeded"
+RECHARGE_FAILED = "recharge_failed"
+RECHARGE_CAPPED = "recharge_capped"
+RECHARGE_SUSPENDED = "recharge_suspended"
+ACTION_REQUIRED = "action_required"
+PURCHASE_SUCCEEDED = "purchase_succeeded"
+PURCHASE_FAILED = "purchase_failed"
+REFUNDED = "refunded"
+PAYMENT_DISPUTED = "payment_disputed"
+CREDIT_EXPIRING = "credit_expiring"
+CREDIT_EXPIRED = "credit_expired"
+USAGE_INVOICED = "usage_invoiced"
 
-KINDS: Mapping[str, str] = MappingProxyType(
+KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        SPEND_WARNING: (
-            "{who} has used {percent} % of the spending limit of {limit} for {month}: "
-            "{committed} are spent or held by running calls."
-        ),
-        SPEND_LIMIT_REACHED: (
-            "{who} has reached the spending limit of {limit} for {month}: "
-            "calls that cost credit are refused until the month ends or the limit is raised."
-        ),
-        USER_BLOCKED: "{who} is blocked from calling {until}. {reason}",
-        USER_UNBLOCKED: "{who} may call again, unblocked by {by}.",
-        GUARD_REFUSED: "A call of {who} to {called} was refused by the fraud guard. {refusal} The limit is {limit}.",
-        FREECALL: "Calls are free because rate deck {deck} cannot be read: {error}. Import a good one.",
-        UNRATED: (
-            "Call {session} to {called} went on where no rate is published, and nobody could say what that cost: "
-            "import a rate for {country}."
-        ),
-        POLICIES_CHANGED: "The rules of {who} were changed by {by}: {changes}.",
+        SPEND_WARNING: ("percent", "limit", "committed", "month"),
+        SPEND_LIMIT_REACHED: ("limit", "month"),
+        USER_BLOCKED: ("until", "reason"),
+        USER_UNBLOCKED: ("by",),
+        GUARD_REFUSED: ("called", "refusal", "limit"),
+        FREECALL: ("deck", "error"),
+        UNRATED: ("session", "called", "country"),
+        POLICIES_CHANGED: ("by", "changes"),
+        BALANCE_ZERO: ("left",),
+        BALANCE_LOW: ("left", "limit"),
+        POOL_USED: ("percent", "month", "used_minutes", "size_minutes"),
+        RECHARGE_SUCCEEDED: ("amount", "available"),
+        RECHARGE_FAILED: ("amount", "reason", "retry_at"),
+        RECHARGE_CAPPED: ("cap", "retry_at"),
+        RECHARGE_SUSPENDED: ("reason",),
+        ACTION_REQUIRED: ("amount", "link"),
+        PURCHASE_SUCCEEDED: ("amount", "available"),
+        PURCHASE_FAILED: ("amount", "reason"),
+        REFUNDED: ("amount",),
+        PAYMENT_DISPUTED: ("amount", "paid_on", "stage"),
+        CREDIT_EXPIRING: ("amount", "expires_on", "days"),
+        CREDIT_EXPIRED: ("amount",),
+        USAGE_INVOICED: ("month", "amount"),
     }
 )
-"""Each kind with its sentence; the names in braces are facts, and *who* is the subject."""
+"""Each kind with the facts that its texts tell; there may be more, for programs. The texts are in `wording`."""
 
 TENANT_REQUESTED = "tenant_requested"
 HIGH_INTERNATIONAL_SPEND = GUARD_BLOCK
 
 BLOCK_REASONS: Mapping[str, str] = MappingProxyType(
-    {
-        HIGH_INTERNATIONAL_SPEND: "International calls have cost as much within an hour as the fraud guard allows.",
-        TENANT_REQUESTED: "An administrator of the organisation asked for it.",
-    }
+    {reason: wording(ENGLISH).reasons[reason] for reason in (HIGH_INTERNATIONAL_SPEND, TENANT_REQUESTED)}
 )
 """Why users are blocked, each reason with its sentence."""
-
-_REFUSALS = {reason.value: reason for reason in Refusal}
 
 
 def notice(kind: str, subject: str, crossing: str, facts: Mapping[str, str], now: datetime) -> NoticeView:
@@ -84,6 +99,21 @@ def list_notices(
     return page(found, limit, lambda one: f"{microseconds(one.written_at)}.{one.notice_id}")
 
 
+def get_notice(office: Office, org_id: str, notice_id: str) -> NoticeView:
+    """One notice; raises `NotFound`."""
+    with office.read() as unit:
+        unit.directory.organisation(org_id)
+        found = unit.telling.notice(org_id, notice_id)
+    if found is None:
+        raise NotFound(no_such_notice(notice_id))
+    return found
+
+
+def no_such_notice(notice_id: str) -> str:
+    """The message about a notice that is not there."""
+    return f"notice_id {notice_id[:200]!r}: there is no such notice; list the notices"
+
+
 def _cursor(cursor: str) -> tuple[int, str] | None:
     if not cursor:
         return None
@@ -96,70 +126,22 @@ def _cursor(cursor: str) -> tuple[int, str] | None:
 # -- in plain words ----------------------------------------------------------------------------------------------------
 
 
-def sentence(told: NoticeView, currency: str) -> str:
-    """What *told* says, for people; *currency* is the organisation's."""
-    template = KINDS.get(told.kind)
-    if template is None:
-        listed = ", ".join(f"{name} {value}" for name, value in told.facts.items())
-        return f"{told.kind} of {named(told.subject)}: {listed}."
-    facts = _Facts({name: _in_words(told, name, value, currency) for name, value in told.facts.items()})
-    text = template.format_map(_Facts({**facts, "who": named(told.subject)}))
-    return text[:1].upper() + text[1:]
+def sentence(told: NoticeView, currency: str, language: str = ENGLISH, zone: str = "UTC", *, name: str = "") -> str:
+    """What *told* says, for people, with amounts in the organisation's *currency* and times in its *zone*.
+
+    *name* is what its subject is called (`name_of`), when that is not its id.
+    """
+    teller = Teller(told, currency, language, zone, name)
+    return teller.say(teller.texts.sentence)
 
 
-def named(subject: str) -> str:
+def name_of(unit: Unit, org_id: str, subject: str) -> str:
+    """What people call the subject of a notice: of a user the user principal name; empty where the id says it."""
+    kind, _, user_id = subject.partition("/")
+    found = unit.directory.users_by_ref(org_id, [user_id]).get(user_id) if kind == "user" else None
+    return found.upn if found is not None else ""
+
+
+def named(subject: str, language: str = ENGLISH) -> str:
     """What spending is counted for, for people: ``department Sales``."""
-    if subject == ORGANISATION:
-        return "the organisation"
-    kind, _, name = subject.partition("/")
-    return f"{kind.replace('_', ' ')} {name}"
-
-
-class _Facts(dict[str, str]):
-    def __missing__(self, name: str) -> str:
-        return "?"
-
-
-def _in_words(told: NoticeView, name: str, value: str, currency: str) -> str:
-    words = _IN_WORDS.get(name)
-    if name == "limit" and told.facts.get("refusal") in _COUNTED_LIMITS:
-        return value
-    return words(value, currency) if words else value
-
-
-def _amount(value: str, currency: str) -> str:
-    return f"{render_micros(int(value), currency)} {currency}" if value.isascii() and value.isdigit() else value
-
-
-def _month(value: str, _currency: str) -> str:
-    return f"{value[:4]}-{value[4:]}"
-
-
-def _until(value: str, _currency: str) -> str:
-    if not value:
-        return "until somebody unblocks"
-    try:
-        return f"until {datetime.fromisoformat(value).astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
-    except ValueError:
-        return f"until {value}"
-
-
-def _reason(value: str, _currency: str) -> str:
-    return BLOCK_REASONS.get(value, value)
-
-
-def _refusal(value: str, _currency: str) -> str:
-    found = _REFUSALS.get(value)
-    return found.sentence if found else value
-
-
-_IN_WORDS: Mapping[str, Callable[[str, str], str]] = {
-    "limit": _amount,
-    "committed": _amount,
-    "month": _month,
-    "until": _until,
-    "reason": _reason,
-    "refusal": _refusal,
-}
-# Limits that count calls or destinations, not money.
-_COUNTED_LIMITS = frozenset({Refusal.TOO_MANY_CALLS.value, Refusal.NEW_DESTINATION_LIMIT.value})
+    return subject_words(subject, wording(language))[0]

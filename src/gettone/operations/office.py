@@ -19,6 +19,8 @@ import msgspec
 from gettone.domain.ledger import Entry
 from gettone.domain.lots import Lot
 from gettone.domain.policies import Tally
+from gettone.operations.billing_rows import AuditRows, BuyingRows, InvoiceRows, LeaseRows, TellingRows
+from gettone.operations.books_rows import BooksRows
 from gettone.operations.ports import Account
 from gettone.operations.views import (
     BarView,
@@ -27,6 +29,7 @@ from gettone.operations.views import (
     DeckView,
     DestinationView,
     EntryView,
+    ExpiringLot,
     Key,
     LotView,
     NoticeView,
@@ -63,8 +66,11 @@ class DirectoryRows(Protocol):
     def organisations(self, after: str, limit: int) -> list[OrganisationView]:
         """Organisations in order of id, those after *after*."""
 
-    def add_organisation(self, new: OrganisationView) -> None:
-        """Write a new organisation with its empty wallet; raises `Conflict` when the id is taken."""
+    def add_organisation(self, new: OrganisationView, low_micros: int = 0) -> None:
+        """Write a new organisation with its empty wallet, of which less than *low_micros* is little.
+
+        Raises `Conflict` when the id is taken.
+        """
 
     def change_organisation(self, changed: OrganisationView) -> None:
         """Write the settings of an organisation."""
@@ -138,6 +144,9 @@ class MoneyRows(Protocol):
 
     def organisations_with_expired_lots(self, now: datetime, after: str, limit: int) -> list[str]:
         """Ids, after *after*, of organisations with a lot that has expired with credit that no call holds."""
+
+    def lots_expiring(self, since: datetime, until: datetime, after: tuple[str, str], limit: int) -> list[ExpiringLot]:
+        """Lots with credit left that expire after *since*, not after *until*; those behind *after* (org_id, lot_id)."""
 
     def pool_sizes(self, org_id: str) -> dict[str, tuple[int, int]]:
         """Licences and size in seconds of each pool."""
@@ -333,6 +342,30 @@ class Unit(Protocol):
     def keys(self) -> KeyRows:
         """API keys."""
 
+    @property
+    def buying(self) -> BuyingRows:
+        """Profiles, payment methods, the auto-recharge, orders and payments."""
+
+    @property
+    def invoices(self) -> InvoiceRows:
+        """Invoices, their numbers, and sellers."""
+
+    @property
+    def books(self) -> BooksRows:
+        """What invoicing and finance read of the ledger."""
+
+    @property
+    def telling(self) -> TellingRows:
+        """Who is told, and deliveries of notices on their way."""
+
+    @property
+    def audit(self) -> AuditRows:
+        """Who changed what."""
+
+    @property
+    def leases(self) -> LeaseRows:
+        """Which process does what at the moment."""
+
 
 class OrganisationUnit(Unit, Protocol):
     """One open transaction with one organisation's wallet row locked."""
@@ -350,6 +383,9 @@ class OrganisationUnit(Unit, Protocol):
 
     def directory_changed(self) -> None:
         """Say that users, numbers or settings changed, so that every cache of them is read again."""
+
+    def note(self, by: str, action: str, subject: str, changes: Mapping[str, tuple[str, str]], now: datetime) -> None:
+        """Write into the audit log who did what: *changes* are (before, after) by field."""
 
 
 class Office(Protocol):

@@ -15,6 +15,7 @@ from gettone.domain.rating import Rate
 from gettone.domain.refusals import Refusal
 from gettone.domain.session import FREECALL, Call
 from gettone.errors import StorageError
+from gettone.operations.alarms import PoolMark
 from gettone.operations.lookup import CatalogueShelf, DeckShelf, Directory
 from gettone.operations.messages import ChargeEvent, RecordCall, Request, StartCall
 from gettone.operations.ports import ChargingUnit
@@ -62,6 +63,7 @@ class References:
     directory: Directory = field(default_factory=Directory)
     shelf: DeckShelf = field(default_factory=DeckShelf)
     known_destinations: dict[str, frozenset[str]] = field(default_factory=dict)
+    pools_told: set[PoolMark] = field(default_factory=set)
 
 
 def plain(number: str) -> str:

@@ -26,12 +26,33 @@ RequestKey = tuple[str, str, int]
 """(org_id, session_id, request_number): the idempotency key of a charging request."""
 
 
+NOTHING_LEFT = 1
+LITTLE_LEFT = 2
+
+
+@dataclass(slots=True)
+class Marks:
+    """What a wallet is watched for (`gettone.operations.alarms`), stored beside its money.
+
+    *trigger_micros* and *recharge_at* are of the auto-recharge: it buys below the one, from the other on; None while it
+    is off, suspended, or has a recharge open. *recharge_due_at* is since when it should. Below *low_micros* little is
+    left. *told* are the bits of what has been told since the last top-up.
+    """
+
+    trigger_micros: int = 0
+    recharge_at: datetime | None = None
+    recharge_due_at: datetime | None = None
+    low_micros: int = 0
+    told: int = NOTHING_LEFT | LITTLE_LEFT
+
+
 @dataclass(slots=True)
 class Account:
     """An organisation's money and minutes, locked for the length of a unit.
 
     *entry_number* is the number of its last ledger entry; *directory_version* counts the changes of its users, numbers
-    and settings, so that a cache of them knows when it is stale.
+    and settings, so that a cache of them knows when it is stale. *order_number* is that of its last credit order, as
+    far as the back office reads it.
     """
 
     wallet: Wallet
@@ -40,6 +61,8 @@ class Account:
     version: int
     entry_number: int
     directory_version: int
+    marks: Marks = field(default_factory=Marks)
+    order_number: int = 0
 
     def new_pool(self, pool_key: str, period: int, used_seconds: int = 0, held_seconds: int = 0) -> None:
         """Put in a month of a pool, at the size that the pool has now."""

@@ -7,15 +7,14 @@ are decided under the lock of the wallet.
 
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from gettone.domain.ledger import Account, EntryKind, Posting, entry
-from gettone.domain.lots import Lot, expiry_of
 from gettone.domain.money import render_micros
 from gettone.errors import Conflict, InvalidInput
 from gettone.operations import checks
+from gettone.operations.crediting import credit, watched
 from gettone.operations.office import Office, OrganisationUnit
 from gettone.operations.views import Booking, EntryView
 
@@ -94,26 +93,24 @@ class _Wanted:
 
 
 def _credit(unit: OrganisationUnit, wanted: _Wanted) -> Booking:
-    wallet, amount_micros, now = unit.account.wallet, wanted.amount_micros, wanted.now
-    if wallet.posted_micros + amount_micros > checks.AMOUNT_MAX:
-        most = render_micros(checks.AMOUNT_MAX, wallet.currency)
-        raise InvalidInput("amount_micros", amount_micros, f"the wallet would hold more than {most} {wallet.currency}")
-    expires_at = wanted.expires_at or expiry_of(now, ZoneInfo(unit.organisation.time_zone))
-    # Numbered like its entry: unique, and in order of age wherever ids are compared.
-    lot = Lot(f"{unit.account.entry_number + 1:012d}", now, expires_at, amount_micros, amount_micros)
-    source = MANUAL if wanted.kind is EntryKind.FUNDS_ADDED else ADJUSTMENT
-    unit.money.add_lot(wallet.org_id, lot, source, wanted.reference)
-    wallet.add(lot)
-    covered = wallet.cover_overrun(now)
-    covered_micros = sum(burn.micros for burn in covered)
-    postings = [
-        Posting(wanted.origin, -amount_micros),
-        Posting(Account.WALLET, amount_micros, lot.lot_id),
-        *(Posting(Account.WALLET, -burn.micros, burn.lot_id) for burn in covered),
-        Posting(Account.OVERRUN, covered_micros),
-    ]
-    number = unit.book(entry(wanted.kind, wanted.reference, postings, wanted.reason), now)
-    return _booking(unit, wanted, number, lot_id=lot.lot_id, expires_at=expires_at, covered_micros=covered_micros)
+    done = credit(
+        unit,
+        wanted.kind,
+        [Posting(wanted.origin, -wanted.amount_micros)],
+        source=MANUAL if wanted.kind is EntryKind.FUNDS_ADDED else ADJUSTMENT,
+        reference=wanted.reference,
+        now=wanted.now,
+        reason=wanted.reason,
+        expires_at=wanted.expires_at,
+    )
+    return _booking(
+        unit,
+        wanted,
+        done.entry_number,
+        lot_id=done.lot_id,
+        expires_at=done.expires_at,
+        covered_micros=done.covered_micros,
+    )
 
 
 def _debit(unit: OrganisationUnit, wanted: _Wanted) -> Booking:
@@ -131,6 +128,7 @@ def _debit(unit: OrganisationUnit, wanted: _Wanted) -> Booking:
         Posting(wanted.origin, taken),
     ]
     number = unit.book(entry(wanted.kind, wanted.reference, postings, wanted.reason), wanted.now)
+    watched(unit, wanted.now)
     return _booking(unit, wanted, number)
 
 

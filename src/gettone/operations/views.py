@@ -151,6 +151,16 @@ class LotView(msgspec.Struct, frozen=True, kw_only=True):
     held_micros: int
 
 
+class ExpiringLot(msgspec.Struct, frozen=True, kw_only=True):
+    """A lot with credit left whose end is near, and the billing time zone of its organisation."""
+
+    org_id: str
+    lot_id: str
+    purchased_at: datetime
+    expires_at: datetime
+    time_zone: str
+
+
 class WalletView(msgspec.Struct, frozen=True, kw_only=True):
     """A wallet at an instant.
 
@@ -329,7 +339,7 @@ class ImportedUsers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """An API key; *org_id* is ``*`` for all organisations. *scope*: operator, admin, charging or read."""
+    """An API key; *org_id* is ``*`` for all organisations. *scope*: operator, admin, billing, charging or read."""
 
     key_id: str
     org_id: str

@@ -25,7 +25,10 @@ from sqlalchemy import Connection, LargeBinary, Table, column, func, insert, lit
 from gettone.errors import Conflict, InvalidFile, Problem, SchemaMismatch, StorageError
 from gettone.storage import upgrade as schema_upgrade
 from gettone.storage.engine import open_database
-from gettone.storage.schema import metadata
+from gettone.storage.schema import organisation
+
+metadata = organisation.metadata
+"""Every table there is."""
 
 FORMAT = 1
 MANIFEST = "manifest.json"

@@ -14,11 +14,28 @@ from gettone.domain.pools import Pool
 from gettone.domain.wallet import Wallet
 from gettone.operations.blocks import BLOCKED, SYSTEM
 from gettone.operations.instants import instant, microseconds
-from gettone.operations.ports import Account, Changes
+from gettone.operations.ports import Account, Changes, Marks
 
 Row = tuple[Any, ...]
 
 _encode = msgspec.json.Encoder().encode
+
+
+WALLET_COLUMNS = (
+    *("org_id", "currency", "overrun_micros", "version", "entry_number", "directory_version"),
+    *("trigger_micros", "recharge_at", "recharge_due_at", "low_micros", "told"),
+)
+"""What is read of a wallet, in the order in which `Snapshot.accounts` takes it."""
+
+WALLET_CHANGES = (
+    *("posted_micros", "held_micros", "overrun_micros", "entry_number", "directory_version"),
+    *("recharge_due_at", "told"),
+)
+"""What a charge may change of a wallet, in the order of `Snapshot.wallet_rows`."""
+
+
+def _if_any(stored: int | None) -> datetime | None:
+    return None if stored is None else instant(stored)
 
 
 class Snapshot:
@@ -34,21 +51,19 @@ class Snapshot:
     ) -> dict[str, Account]:
         """Make accounts of rows and remember how they were.
 
-        Rows: wallet (org_id, currency, overrun, version, entry_number, directory_version), lot (org_id, lot_id,
-        purchased_at, expires_at, amount, remaining, held), pool (org_id, pool_key, size, period, used, held; the last
-        three NULL while nothing was drawn).
+        Rows: wallet (`WALLET_COLUMNS`), lot (org_id, lot_id, purchased_at, expires_at, amount, remaining, held), pool
+        (org_id, pool_key, size, period, used, held; the last three NULL while nothing was drawn).
         """
         by_org: dict[str, list[Lot]] = {}
         for org_id, lot_id, purchased_at, expires_at, amount, remaining, held in lots:
             self._lots[org_id, lot_id] = (remaining, held)
             lot = Lot(lot_id, instant(purchased_at), instant(expires_at), amount, remaining, held)
             by_org.setdefault(org_id, []).append(lot)
-        found = {
-            org_id: Account(
-                Wallet(org_id, currency, by_org.get(org_id, []), overrun), {}, {}, version, entries, directory_version
-            )
-            for org_id, currency, overrun, version, entries, directory_version in wallets
-        }
+        found: dict[str, Account] = {}
+        for org_id, currency, overrun, version, entries, directory, trigger, recharge_at, due_at, low, told in wallets:
+            wallet = Wallet(org_id, currency, by_org.get(org_id, []), overrun)
+            marks = Marks(trigger, _if_any(recharge_at), _if_any(due_at), low, told)
+            found[org_id] = Account(wallet, {}, {}, version, entries, directory, marks)
         for org_id, pool_key, size, period, used, held in pools:
             account = found[org_id]
             account.pool_sizes[pool_key] = size
@@ -70,7 +85,7 @@ class Snapshot:
             accounts[org_id].new_pool(pool_key, period, used, held)
 
     def wallet_rows(self, accounts: dict[str, Account]) -> list[Row]:
-        """(posted, held, overrun, entry_number, directory_version, org_id, version as read), in order of org_id."""
+        """What a charge may change, then org_id and version as read: the values of `WALLET_CHANGES`, by org_id."""
         return [
             (
                 account.wallet.posted_micros,
@@ -78,6 +93,8 @@ class Snapshot:
                 account.wallet.overrun_micros,
                 account.entry_number,
                 account.directory_version,
+                microseconds(account.marks.recharge_due_at) if account.marks.recharge_due_at is not None else None,
+                account.marks.told,
                 org_id,
                 account.version,
             )

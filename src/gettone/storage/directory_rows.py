@@ -32,6 +32,7 @@ from sqlalchemy.exc import IntegrityError
 from gettone.errors import Conflict, NotFound
 from gettone.operations.instants import instant, microseconds
 from gettone.operations.office import chunks
+from gettone.operations.ports import Marks
 from gettone.operations.views import NumberView, OrganisationView, UserView
 from gettone.storage.schema import number_owner, organisation, phone_number, subscriber, wallet
 
@@ -76,13 +77,16 @@ class SqlDirectory:
         query = select(organisation).where(organisation.c.org_id > after).order_by(organisation.c.org_id).limit(limit)
         return [_organisation(row) for row in self._connection.execute(query)]
 
-    def add_organisation(self, new: OrganisationView) -> None:
+    def add_organisation(self, new: OrganisationView, low_micros: int = 0) -> None:
         """See `DirectoryRows`."""
         taken = select(organisation.c.org_id).where(organisation.c.org_id == new.org_id)
         if self._connection.execute(taken).first():
             raise Conflict(f"org_id {new.org_id!r}: an organisation with this id exists; choose another id")
         self._connection.execute(insert(organisation), _organisation_values(new))
-        self._connection.execute(insert(wallet), {"org_id": new.org_id, "currency": new.currency})
+        self._connection.execute(
+            insert(wallet),
+            {"org_id": new.org_id, "currency": new.currency, "low_micros": low_micros, "told": Marks().told},
+        )
 
     def change_organisation(self, changed: OrganisationView) -> None:
         """See `DirectoryRows`."""

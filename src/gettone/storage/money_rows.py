@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, literal, select, text, tuple_, update
 
 from gettone.domain.ledger import Entry
 from gettone.domain.lots import Lot
@@ -12,9 +12,12 @@ from gettone.errors import NotFound
 from gettone.operations.instants import instant, microseconds
 from gettone.operations.office import chunks
 from gettone.operations.ports import Account
-from gettone.operations.views import EntryView, LotView, PoolView, PostingView
-from gettone.storage.charging_unit import Snapshot
-from gettone.storage.schema import ledger_entry, ledger_posting, lot, pool, pool_use, usage_record, wallet
+from gettone.operations.views import EntryView, ExpiringLot, LotView, PoolView, PostingView
+from gettone.storage.charging_unit import WALLET_CHANGES, WALLET_COLUMNS, Snapshot
+from gettone.storage.schema import ledger_entry, ledger_posting, lot, organisation, pool, pool_use, usage_record, wallet
+
+# The condition of the index of unspent lots word for word, as both databases want it.
+_UNSPENT = text("lot.remaining_micros > 0")
 
 
 class SqlMoney:
@@ -27,14 +30,7 @@ class SqlMoney:
 
     def account(self, org_id: str, *, lock: bool = False) -> Account:
         """See `MoneyRows`; with *lock* the wallet row stays ours until the end (SQLite has locked the file already)."""
-        columns = (
-            wallet.c.org_id,
-            wallet.c.currency,
-            wallet.c.overrun_micros,
-            wallet.c.version,
-            wallet.c.entry_number,
-            wallet.c.directory_version,
-        )
+        columns = [wallet.c[column] for column in (*WALLET_COLUMNS, "order_number")]
         query = select(*columns).where(wallet.c.org_id == org_id)
         wallets = self._connection.execute(query.with_for_update() if lock else query).all()
         if not wallets:
@@ -48,23 +44,27 @@ class SqlMoney:
             lot.c.remaining_micros,
             lot.c.held_micros,
         ).where(lot.c.org_id == org_id, lot.c.remaining_micros > 0)
-        return self._snapshot.accounts(wallets, self._connection.execute(unspent).all(), ())[org_id]
+        lots = self._connection.execute(unspent).all()
+        account = self._snapshot.accounts([row[:-1] for row in wallets], lots, ())[org_id]
+        account.order_number = wallets[0].order_number
+        return account
 
     def save(self, account: Account) -> bool:
         """Write a locked account back; False when another writer changed it under the lock."""
         accounts = {account.wallet.org_id: account}
-        for posted, held, overrun, entry_number, directory, org_id, version in self._snapshot.wallet_rows(accounts):
+        marks = account.marks
+        settings = {
+            "trigger_micros": marks.trigger_micros,
+            "recharge_at": None if marks.recharge_at is None else microseconds(marks.recharge_at),
+            "low_micros": marks.low_micros,
+            "order_number": account.order_number,
+        }
+        for *changed, org_id, version in self._snapshot.wallet_rows(accounts):
+            values = dict(zip(WALLET_CHANGES, changed, strict=True)) | settings
             written = self._connection.execute(
                 update(wallet)
                 .where(wallet.c.org_id == org_id, wallet.c.version == version)
-                .values(
-                    posted_micros=posted,
-                    held_micros=held,
-                    overrun_micros=overrun,
-                    entry_number=entry_number,
-                    version=version + 1,
-                    directory_version=directory,
-                )
+                .values(values | {"version": version + 1})
             )
             if written.rowcount != 1:
                 return False
@@ -194,12 +194,40 @@ class SqlMoney:
             select(lot.c.org_id)
             .where(lot.c.org_id > after, lot.c.expires_at <= microseconds(now))
             # Both, so that the index of unspent lots serves.
-            .where(lot.c.remaining_micros > 0, lot.c.remaining_micros > lot.c.held_micros)
+            .where(_UNSPENT, lot.c.remaining_micros > lot.c.held_micros)
             .distinct()
             .order_by(lot.c.org_id)
             .limit(limit)
         )
         return list(self._connection.execute(query).scalars())
+
+    def lots_expiring(self, since: datetime, until: datetime, after: tuple[str, str], limit: int) -> list[ExpiringLot]:
+        """See `MoneyRows`; in the order of the index of unspent lots."""
+        columns = lot.c
+        query = (
+            select(columns.org_id, columns.lot_id, columns.purchased_at, columns.expires_at, organisation.c.time_zone)
+            .join_from(lot, organisation, organisation.c.org_id == columns.org_id)
+            .where(
+                # For the index; then exactly.
+                columns.org_id >= after[0],
+                tuple_(columns.org_id, columns.lot_id) > tuple_(*map(literal, after)),
+                _UNSPENT,
+                columns.expires_at > microseconds(since),
+                columns.expires_at <= microseconds(until),
+            )
+            .order_by(columns.org_id, columns.lot_id)
+            .limit(limit)
+        )
+        return [
+            ExpiringLot(
+                org_id=row.org_id,
+                lot_id=row.lot_id,
+                purchased_at=instant(row.purchased_at),
+                expires_at=instant(row.expires_at),
+                time_zone=row.time_zone,
+            )
+            for row in self._connection.execute(query)
+        ]
 
     def pool_sizes(self, org_id: str) -> dict[str, tuple[int, int]]:
         """See `MoneyRows`."""

@@ -1,23 +1,28 @@
 """The back office's transactions on SQLite and PostgreSQL alike (`operations.office.Office`)."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from gettone.domain.ledger import Entry
 from gettone.errors import InvariantBroken
+from gettone.operations.billing import AuditEntry
 from gettone.operations.office import Office
 from gettone.operations.ports import Account
 from gettone.operations.views import OrganisationView
+from gettone.storage.books_rows import SqlBooks
+from gettone.storage.buying_rows import SqlBuying
 from gettone.storage.call_rows import SqlCalls
 from gettone.storage.directory_rows import SqlDirectory
 from gettone.storage.engine import Database, open_database
+from gettone.storage.invoice_rows import SqlInvoices
 from gettone.storage.licence_rows import SqlLicences
 from gettone.storage.money_rows import SqlMoney
 from gettone.storage.policy_rows import SqlPolicies
 from gettone.storage.shared_rows import SqlCatalogue, SqlDecks, SqlKeys
+from gettone.storage.telling_rows import SqlAudit, SqlLeases, SqlTelling
 
 
 class SqlUnit:
@@ -33,6 +38,12 @@ class SqlUnit:
         self.catalogue = SqlCatalogue(connection)
         self.decks = SqlDecks(connection)
         self.keys = SqlKeys(connection)
+        self.buying = SqlBuying(connection)
+        self.invoices = SqlInvoices(connection)
+        self.books = SqlBooks(connection)
+        self.telling = SqlTelling(connection)
+        self.audit = SqlAudit(connection)
+        self.leases = SqlLeases(connection)
 
 
 class SqlOrganisationUnit(SqlUnit):
@@ -46,6 +57,7 @@ class SqlOrganisationUnit(SqlUnit):
         super().__init__(connection)
         self.account = self.money.account(org_id, lock=True)
         self.organisation = self.directory.organisation(org_id)
+        self._notes = 0
 
     def book(self, entry: Entry, now: datetime) -> int:
         """See `OrganisationUnit`."""
@@ -56,6 +68,20 @@ class SqlOrganisationUnit(SqlUnit):
     def directory_changed(self) -> None:
         """See `OrganisationUnit`."""
         self.account.directory_version += 1
+
+    def note(self, by: str, action: str, subject: str, changes: Mapping[str, tuple[str, str]], now: datetime) -> None:
+        """See `OrganisationUnit`; the version is the one that this unit's commit makes."""
+        self._notes += 1
+        entry = AuditEntry(
+            version=self.account.version + 1,
+            line=self._notes,
+            at=now,
+            by=by,
+            action=action,
+            subject=subject,
+            changes=dict(changes),
+        )
+        self.audit.add_audit(self.organisation.org_id, entry)
 
 
 class SqlOffice:

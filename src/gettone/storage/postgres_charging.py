@@ -26,6 +26,7 @@ from gettone.operations.instants import instant
 from gettone.operations.ports import Account, CallKey, Changes, Deck, Loaded, RequestKey, StoredAnswer
 from gettone.storage.answers import Answers
 from gettone.storage.charging_unit import (
+    WALLET_COLUMNS,
     Snapshot,
     block_rows,
     destination_rows,
@@ -67,7 +68,7 @@ CALL_BIGINTS = {
     "usage_lines",
 }
 
-WALLETS = """SELECT org_id, currency, overrun_micros, version, entry_number, directory_version
+WALLETS = f"""SELECT {", ".join(WALLET_COLUMNS)}
     FROM wallet WHERE org_id = ANY(%b) ORDER BY org_id FOR UPDATE"""
 LOTS = """SELECT org_id, lot_id, purchased_at, expires_at, amount_micros, remaining_micros, held_micros
     FROM lot WHERE org_id = ANY(%b) AND remaining_micros > 0"""
@@ -85,9 +86,10 @@ ANSWERS = """SELECT r.org_id, r.session_id, r.request_number, r.fingerprint, r.a
     JOIN unnest(%b::text[], %b::text[], %b::bigint[]) AS asked(org_id, session_id, request_number)
     ON r.org_id = asked.org_id AND r.session_id = asked.session_id AND r.request_number = asked.request_number"""
 WRITE_WALLETS = """UPDATE wallet w SET posted_micros = u.posted, held_micros = u.held, overrun_micros = u.overrun,
-    entry_number = u.entries, directory_version = u.directory, version = w.version + 1
-    FROM unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::text[], %b::bigint[])
-    AS u(posted, held, overrun, entries, directory, org_id, version)
+    entry_number = u.entries, directory_version = u.directory, recharge_due_at = u.due_at, told = u.told,
+    version = w.version + 1
+    FROM unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::smallint[],
+    %b::text[], %b::bigint[]) AS u(posted, held, overrun, entries, directory, due_at, told, org_id, version)
     WHERE w.org_id = u.org_id AND w.version = u.version"""
 WRITE_LOTS = """UPDATE lot l SET remaining_micros = u.remaining, held_micros = u.held
     FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::text[]) AS u(remaining, held, org_id, lot_id)

@@ -8,65 +8,25 @@ Types are those that every engine has: TEXT, BIGINT, SMALLINT, BLOB. Money is BI
 since 1970-01-01 UTC (NULL where it may be absent). The migrations in `migrations/` make exactly this; a test compares.
 """
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Column,
-    ForeignKeyConstraint,
-    Index,
-    LargeBinary,
-    MetaData,
-    SmallInteger,
-    Table,
-    Text,
-    text,
-)
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKeyConstraint, Index, LargeBinary, Table, text
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _key(name: str) -> Column[str]:
-    return Column(name, Text, primary_key=True, nullable=False)
-
-
-def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False, server_default="")
-
-
-def _number(name: str) -> Column[int]:
-    return Column(name, BigInteger, nullable=False, server_default="0")
-
-
-def _small(name: str) -> Column[int]:
-    return Column(name, SmallInteger, nullable=False, server_default="0")
-
-
-def _time(name: str, *, optional: bool = False) -> Column[int]:
-    return Column(name, BigInteger, nullable=optional)
-
+import gettone.storage.billing_schema  # noqa: F401 - its tables are part of the whole
+from gettone.storage.columns import key, metadata, number, small, string, time
 
 organisation = Table(
     "organisation",
     metadata,
-    _key("org_id"),
-    _text("name"),
-    _text("country"),
-    _text("currency"),
-    _text("time_zone"),
-    _text("price_list"),
-    _small("closed"),
-    _small("post_usage"),
-    _time("created_at"),
+    key("org_id"),
+    string("name"),
+    string("country"),
+    string("currency"),
+    string("time_zone"),
+    string("price_list"),
+    small("closed"),
+    small("post_usage"),
+    time("created_at"),
     # The organisation's own rules as a JSON object (operations.policies); "" for all defaults.
-    _text("policies"),
+    string("policies"),
     sqlite_with_rowid=False,
 )
 
@@ -74,17 +34,35 @@ organisation = Table(
 wallet = Table(
     "wallet",
     metadata,
-    _key("org_id"),
-    _text("currency"),
-    _number("posted_micros"),
-    _number("held_micros"),
-    _number("overrun_micros"),
-    _number("version"),
-    _number("entry_number"),
-    _number("directory_version"),
+    key("org_id"),
+    string("currency"),
+    number("posted_micros"),
+    number("held_micros"),
+    number("overrun_micros"),
+    number("version"),
+    number("entry_number"),
+    number("directory_version"),
+    # Auto-recharge buys when less than this is available; 0 when there is no rule.
+    number("trigger_micros"),
+    # From when on it may; NULL while it is off or suspended, or a recharge is open.
+    time("recharge_at", optional=True),
+    # Since when it should: written by the transaction that brought available below the trigger.
+    time("recharge_due_at", optional=True),
+    # Below this the balance is low, which is told where there is no auto-recharge; 0 for never.
+    number("low_micros"),
+    # What has been told since the last top-up: 1 that nothing is left, 2 that little is left.
+    small("told"),
+    # Credit orders are numbered 1, 2, 3 … within the organisation.
+    number("order_number"),
     CheckConstraint("held_micros >= 0 AND held_micros <= posted_micros", name="held_within_posted"),
     CheckConstraint("overrun_micros >= 0", name="overrun_not_negative"),
     ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
+    Index(
+        "ix_wallet_recharge",
+        "recharge_due_at",
+        sqlite_where=text("recharge_due_at IS NOT NULL"),
+        postgresql_where=text("recharge_due_at IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
     postgresql_with={"fillfactor": "50"},
 )
@@ -92,15 +70,15 @@ wallet = Table(
 lot = Table(
     "lot",
     metadata,
-    _key("org_id"),
-    _key("lot_id"),
-    _text("source"),
-    _text("reference"),
-    _time("purchased_at"),
-    _time("expires_at"),
-    _number("amount_micros"),
-    _number("remaining_micros"),
-    _number("held_micros"),
+    key("org_id"),
+    key("lot_id"),
+    string("source"),
+    string("reference"),
+    time("purchased_at"),
+    time("expires_at"),
+    number("amount_micros"),
+    number("remaining_micros"),
+    number("held_micros"),
     CheckConstraint(
         "held_micros >= 0 AND held_micros <= remaining_micros AND remaining_micros <= amount_micros",
         name="held_within_remaining",
@@ -121,10 +99,10 @@ lot = Table(
 pool = Table(
     "pool",
     metadata,
-    _key("org_id"),
-    _key("pool_key"),
-    _number("licences"),
-    _number("size_seconds"),
+    key("org_id"),
+    key("pool_key"),
+    number("licences"),
+    number("size_seconds"),
     CheckConstraint("licences >= 0 AND size_seconds >= 0", name="size_not_negative"),
     ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
     sqlite_with_rowid=False,
@@ -134,12 +112,12 @@ pool = Table(
 pool_use = Table(
     "pool_use",
     metadata,
-    _key("org_id"),
-    _key("pool_key"),
+    key("org_id"),
+    key("pool_key"),
     Column("period", BigInteger, primary_key=True, nullable=False, autoincrement=False),
-    _number("size_seconds"),
-    _number("used_seconds"),
-    _number("held_seconds"),
+    number("size_seconds"),
+    number("used_seconds"),
+    number("held_seconds"),
     CheckConstraint("used_seconds >= 0 AND held_seconds >= 0", name="use_not_negative"),
     ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
     sqlite_with_rowid=False,
@@ -150,29 +128,29 @@ pool_use = Table(
 subscriber = Table(
     "subscriber",
     metadata,
-    _key("org_id"),
-    _key("user_id"),
+    key("org_id"),
+    key("user_id"),
     # The user principal name in lower case, as it is looked up; "" is not allowed.
-    _text("upn"),
-    _text("display_name"),
-    _text("usage_location"),
+    string("upn"),
+    string("display_name"),
+    string("usage_location"),
     # Part numbers of products in alphabetical order, separated by blanks; after each the service plans switched off in
     # it, every one behind an exclamation mark.
-    _text("licences"),
-    _time("created_at"),
+    string("licences"),
+    time("created_at"),
     # 1 for a resource account, which is no person: it answers and calls for a voice application.
-    _small("resource"),
-    _text("department"),
-    _text("cost_centre"),
+    small("resource"),
+    string("department"),
+    string("cost_centre"),
     # Empty for the organisation's.
-    _text("dial_out_policy"),
+    string("dial_out_policy"),
     Column("limit_micros", BigInteger, nullable=True),
     # Empty while the user is not blocked.
-    _text("blocked_reason"),
+    string("blocked_reason"),
     # NULL beside a reason: until somebody unblocks.
-    _time("blocked_until", optional=True),
+    time("blocked_until", optional=True),
     # Counts the changes of this row, so that two administrators do not undo each other's work unseen.
-    _number("version"),
+    number("version"),
     ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
     Index("uq_subscriber_upn", "org_id", "upn", unique=True),
     # Few are blocked; the job that ends blocks looks at them every minute.
@@ -190,14 +168,14 @@ subscriber = Table(
 subscription = Table(
     "subscription",
     metadata,
-    _key("org_id"),
-    _key("subscription_id"),
-    _text("sku"),
-    _number("quantity"),
+    key("org_id"),
+    key("subscription_id"),
+    string("sku"),
+    number("quantity"),
     # The order; the same reference is one order.
-    _text("reference"),
-    _time("created_at"),
-    _time("ended_at", optional=True),
+    string("reference"),
+    time("created_at"),
+    time("ended_at", optional=True),
     CheckConstraint("quantity > 0", name="quantity_positive"),
     ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
     Index("uq_subscription_reference", "org_id", "reference", unique=True),
@@ -208,9 +186,9 @@ subscription = Table(
 licence_count = Table(
     "licence_count",
     metadata,
-    _key("org_id"),
-    _key("sku"),
-    _number("assigned"),
+    key("org_id"),
+    key("sku"),
+    number("assigned"),
     CheckConstraint("assigned >= 0", name="assigned_not_negative"),
     ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
     sqlite_with_rowid=False,
@@ -220,15 +198,15 @@ licence_count = Table(
 number_bar = Table(
     "number_bar",
     metadata,
-    _key("org_id"),
+    key("org_id"),
     # called or calling.
-    _key("direction"),
+    key("direction"),
     # Digits from the country code on.
-    _key("prefix"),
+    key("prefix"),
     # 0 exempts numbers with this prefix from a shorter one.
-    _small("barred"),
-    _text("label"),
-    _time("created_at"),
+    small("barred"),
+    string("label"),
+    time("created_at"),
     CheckConstraint("direction IN ('called', 'calling')", name="known_direction"),
     ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
     sqlite_with_rowid=False,
@@ -238,16 +216,16 @@ number_bar = Table(
 user_block = Table(
     "user_block",
     metadata,
-    _key("org_id"),
-    _key("user_id"),
+    key("org_id"),
+    key("user_id"),
     Column("at", BigInteger, primary_key=True, nullable=False, autoincrement=False),
     # blocked or unblocked.
-    _key("action"),
-    _text("reason"),
-    _time("until", optional=True),
+    key("action"),
+    string("reason"),
+    time("until", optional=True),
     # The system, or who asked for it.
-    _text("by"),
-    _text("detail"),
+    string("by"),
+    string("detail"),
     ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
     Index("ix_user_block_at", "org_id", "at"),
     sqlite_with_rowid=False,
@@ -257,15 +235,15 @@ user_block = Table(
 tally = Table(
     "tally",
     metadata,
-    _key("org_id"),
-    _key("subject"),
+    key("org_id"),
+    key("subject"),
     Column("period", BigInteger, primary_key=True, nullable=False, autoincrement=False),
-    _number("open_calls"),
-    _number("spent_micros"),
-    _number("held_micros"),
-    _number("hour"),
-    _number("hour_micros"),
-    _small("warned_percent"),
+    number("open_calls"),
+    number("spent_micros"),
+    number("held_micros"),
+    number("hour"),
+    number("hour_micros"),
+    small("warned_percent"),
     CheckConstraint("open_calls >= 0 AND spent_micros >= 0 AND held_micros >= 0", name="tally_not_negative"),
     ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
     sqlite_with_rowid=False,
@@ -276,11 +254,11 @@ tally = Table(
 known_destination = Table(
     "known_destination",
     metadata,
-    _key("org_id"),
-    _key("destination"),
-    _time("first_at"),
+    key("org_id"),
+    key("destination"),
+    time("first_at"),
     # 1 when an administrator allowed it beforehand.
-    _small("allowed"),
+    small("allowed"),
     ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
     sqlite_with_rowid=False,
 )
@@ -289,30 +267,39 @@ known_destination = Table(
 notice = Table(
     "notice",
     metadata,
-    _key("org_id"),
-    _key("notice_id"),
-    _text("kind"),
-    _text("subject"),
-    _time("written_at"),
+    key("org_id"),
+    key("notice_id"),
+    string("kind"),
+    string("subject"),
+    time("written_at"),
     # A JSON object of what to say.
-    _text("facts"),
+    string("facts"),
+    # 1 once its deliveries are written.
+    small("addressed"),
     ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
     Index("ix_notice_written", "org_id", "written_at"),
+    Index(
+        "ix_notice_new",
+        "org_id",
+        "notice_id",
+        sqlite_where=text("addressed = 0"),
+        postgresql_where=text("addressed = 0"),
+    ),
     sqlite_with_rowid=False,
 )
 
 phone_number = Table(
     "phone_number",
     metadata,
-    _key("org_id"),
+    key("org_id"),
     # E.164 digits without the plus.
-    _key("digits"),
+    key("digits"),
     # What it rings: user, conference, auto_attendant, call_queue, or unassigned for nobody.
-    _text("use"),
-    _text("user_id"),
-    _text("label"),
+    string("use"),
+    string("user_id"),
+    string("label"),
     # plan, ported or direct; "" of numbers from before there was a difference counts as direct.
-    _text("source"),
+    string("source"),
     ForeignKeyConstraint(["org_id"], ["organisation.org_id"]),
     Index("ix_phone_number_user", "org_id", "user_id"),
     sqlite_with_rowid=False,
@@ -322,8 +309,8 @@ phone_number = Table(
 number_owner = Table(
     "number_owner",
     metadata,
-    _key("digits"),
-    _text("org_id"),
+    key("digits"),
+    string("org_id"),
     sqlite_with_rowid=False,
 )
 
@@ -331,33 +318,33 @@ number_owner = Table(
 call = Table(
     "call",
     metadata,
-    _key("org_id"),
-    _key("session_id"),
-    _text("state"),
-    _text("call_type"),
-    _text("calling"),
-    _text("called"),
-    _text("user_id"),
-    _text("country"),
-    _text("kind"),
-    _text("destination"),
-    _time("started_at"),
-    _number("period"),
-    _text("deck_id"),
-    _number("rate_index"),
+    key("org_id"),
+    key("session_id"),
+    string("state"),
+    string("call_type"),
+    string("calling"),
+    string("called"),
+    string("user_id"),
+    string("country"),
+    string("kind"),
+    string("destination"),
+    time("started_at"),
+    number("period"),
+    string("deck_id"),
+    number("rate_index"),
     # The chain of payers, the phases reached and the lots held, in the form of storage.rows.
-    _text("funding"),
-    _number("held_micros"),
-    _number("used_seconds"),
-    _number("granted_to"),
-    _number("last_request"),
-    _time("supervise_until", optional=True),
-    _time("ended_at", optional=True),
-    _text("ended_by"),
-    _text("refusal"),
-    _number("billed_seconds"),
-    _number("charged_micros"),
-    _number("usage_lines"),
+    string("funding"),
+    number("held_micros"),
+    number("used_seconds"),
+    number("granted_to"),
+    number("last_request"),
+    time("supervise_until", optional=True),
+    time("ended_at", optional=True),
+    string("ended_by"),
+    string("refusal"),
+    number("billed_seconds"),
+    number("charged_micros"),
+    number("usage_lines"),
     # The idempotency keys of the latest requests, with the answers given: one JSON array a line (storage.answers).
     Column("recent_answers", LargeBinary, nullable=False, server_default=text("''")),
     CheckConstraint("held_micros >= 0", name="held_not_negative"),
@@ -381,10 +368,10 @@ call = Table(
 call_request = Table(
     "call_request",
     metadata,
-    _key("org_id"),
-    _key("session_id"),
+    key("org_id"),
+    key("session_id"),
     Column("request_number", BigInteger, primary_key=True, nullable=False, autoincrement=False),
-    _number("fingerprint"),
+    number("fingerprint"),
     Column("answer", LargeBinary, nullable=False),
 )
 
@@ -392,19 +379,19 @@ call_request = Table(
 usage_record = Table(
     "usage_record",
     metadata,
-    _key("org_id"),
-    _key("session_id"),
+    key("org_id"),
+    key("session_id"),
     Column("line", BigInteger, primary_key=True, nullable=False, autoincrement=False),
-    _text("payer"),
-    _text("pool_key"),
-    _text("capability"),
-    _number("from_second"),
-    _number("seconds"),
-    _number("billed_seconds"),
-    _number("charge_micros"),
-    _number("connection_micros"),
+    string("payer"),
+    string("pool_key"),
+    string("capability"),
+    number("from_second"),
+    number("seconds"),
+    number("billed_seconds"),
+    number("charge_micros"),
+    number("connection_micros"),
     # The ledger entry that moved the money; 0 when none did.
-    _number("entry_number"),
+    number("entry_number"),
     CheckConstraint("seconds >= 0 AND charge_micros >= 0", name="amounts_not_negative"),
 )
 
@@ -412,13 +399,13 @@ usage_record = Table(
 ledger_entry = Table(
     "ledger_entry",
     metadata,
-    _key("org_id"),
+    key("org_id"),
     # 1, 2, 3 … within the organisation, counted in its wallet row under its lock.
     Column("entry_number", BigInteger, primary_key=True, nullable=False, autoincrement=False),
-    _text("kind"),
-    _text("reference"),
-    _text("reason"),
-    _time("posted_at"),
+    string("kind"),
+    string("reference"),
+    string("reason"),
+    time("posted_at"),
     # Bookings by hand are done once for their reference; charges of calls are found by their usage records.
     Index(
         "ix_ledger_entry_booking",
@@ -433,25 +420,33 @@ ledger_entry = Table(
 ledger_posting = Table(
     "ledger_posting",
     metadata,
-    _key("org_id"),
+    key("org_id"),
     Column("entry_number", BigInteger, primary_key=True, nullable=False, autoincrement=False),
     Column("line", BigInteger, primary_key=True, nullable=False, autoincrement=False),
-    _text("account"),
-    _text("lot_id"),
-    _number("amount_micros"),
+    string("account"),
+    string("lot_id"),
+    number("amount_micros"),
     CheckConstraint("amount_micros <> 0", name="amount_not_zero"),
+    # Usage that waits for an invoice; corrections and what was invoiced are not in it.
+    Index(
+        "ix_ledger_posting_receivable",
+        "org_id",
+        "entry_number",
+        sqlite_where=text("account = 'receivable' AND amount_micros < 0"),
+        postgresql_where=text("account = 'receivable' AND amount_micros < 0"),
+    ),
     sqlite_with_rowid=False,
 )
 
 rate_deck = Table(
     "rate_deck",
     metadata,
-    _key("deck_id"),
-    _text("name"),
-    _text("currency"),
-    _time("effective_from"),
-    _time("imported_at"),
-    _number("rows"),
+    key("deck_id"),
+    string("name"),
+    string("currency"),
+    time("effective_from"),
+    time("imported_at"),
+    number("rows"),
     # The canonical CSV, compressed by zlib.
     Column("content", LargeBinary, nullable=False),
     Index("uq_rate_deck_effective", "name", "currency", "effective_from", unique=True),
@@ -462,8 +457,8 @@ rate_deck = Table(
 generation = Table(
     "generation",
     metadata,
-    _key("name"),
-    _number("version"),
+    key("name"),
+    number("version"),
     sqlite_with_rowid=False,
 )
 
@@ -471,14 +466,14 @@ generation = Table(
 api_key = Table(
     "api_key",
     metadata,
-    _key("key_id"),
-    _text("org_id"),
-    _text("scope"),
-    _text("label"),
+    key("key_id"),
+    string("org_id"),
+    string("scope"),
+    string("label"),
     Column("secret_hash", LargeBinary, nullable=False),
-    _time("created_at"),
-    _time("revoked_at", optional=True),
-    CheckConstraint("scope IN ('operator', 'admin', 'charging', 'read')", name="known_scope"),
+    time("created_at"),
+    time("revoked_at", optional=True),
+    CheckConstraint("scope IN ('operator', 'admin', 'billing', 'charging', 'read')", name="known_scope"),
     sqlite_with_rowid=False,
 )
 
@@ -487,8 +482,8 @@ access_token = Table(
     "access_token",
     metadata,
     Column("token_hash", LargeBinary, primary_key=True, nullable=False),
-    _text("key_id"),
-    _time("expires_at"),
+    string("key_id"),
+    time("expires_at"),
     Index("ix_access_token_expires_at", "expires_at"),
     sqlite_with_rowid=False,
 )
@@ -497,10 +492,10 @@ access_token = Table(
 catalogue_table = Table(
     "catalogue_table",
     metadata,
-    _key("name"),
+    key("name"),
     # CSV, compressed by zlib.
     Column("content", LargeBinary, nullable=False),
-    _time("imported_at"),
+    time("imported_at"),
     sqlite_with_rowid=False,
 )
 
@@ -509,15 +504,15 @@ import_progress = Table(
     "import_progress",
     metadata,
     # SHA-256 of the file, and the organisation and format it is imported for.
-    _key("file_digest"),
-    _number("records_done"),
-    _number("charged"),
-    _number("charged_micros"),
-    _number("duplicates"),
-    _number("reconciled"),
-    _number("rejected"),
-    _time("started_at"),
-    _time("updated_at"),
-    _small("finished"),
+    key("file_digest"),
+    number("records_done"),
+    number("charged"),
+    number("charged_micros"),
+    number("duplicates"),
+    number("reconciled"),
+    number("rejected"),
+    time("started_at"),
+    time("updated_at"),
+    small("finished"),
     sqlite_with_rowid=False,
 )

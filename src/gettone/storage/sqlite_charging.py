@@ -21,6 +21,8 @@ from gettone.operations.instants import instant
 from gettone.operations.ports import Account, CallKey, Changes, Deck, Loaded, RequestKey, StoredAnswer
 from gettone.storage.answers import Answers
 from gettone.storage.charging_unit import (
+    WALLET_CHANGES,
+    WALLET_COLUMNS,
     Snapshot,
     block_rows,
     destination_rows,
@@ -54,7 +56,7 @@ _encode = msgspec.json.Encoder().encode
 EACH = "json_each(?1) AS asked CROSS JOIN"
 FIRST, SECOND = "asked.value ->> 0", "asked.value ->> 1"
 
-WALLETS = f"""SELECT w.org_id, w.currency, w.overrun_micros, w.version, w.entry_number, w.directory_version
+WALLETS = f"""SELECT {", ".join(f"w.{column}" for column in WALLET_COLUMNS)}
     FROM {EACH} wallet w ON w.org_id = asked.value"""
 LOTS = f"""SELECT l.org_id, l.lot_id, l.purchased_at, l.expires_at, l.amount_micros, l.remaining_micros, l.held_micros
     FROM {EACH} lot l INDEXED BY ix_lot_unspent ON l.org_id = asked.value AND l.remaining_micros > 0"""
@@ -77,8 +79,8 @@ USER_BY_NAME = f"SELECT {', '.join(USER_COLUMNS)} FROM subscriber WHERE org_id =
 NUMBER = f"""SELECT n.digits, n.use, {", ".join(f"s.{column}" for column in USER_COLUMNS)} FROM phone_number n
     LEFT JOIN subscriber s ON s.org_id = n.org_id AND s.user_id = n.user_id WHERE n.org_id = ? AND n.digits = ?"""
 
-WRITE_WALLET = """UPDATE wallet SET posted_micros = ?, held_micros = ?, overrun_micros = ?, entry_number = ?,
-    directory_version = ?, version = version + 1 WHERE org_id = ? AND version = ?"""
+WRITE_WALLET = f"""UPDATE wallet SET {", ".join(f"{column} = ?" for column in WALLET_CHANGES)},
+    version = version + 1 WHERE org_id = ? AND version = ?"""
 WRITE_LOT = "UPDATE lot SET remaining_micros = ?, held_micros = ? WHERE org_id = ? AND lot_id = ?"
 WRITE_POOL = """INSERT INTO pool_use (org_id, pool_key, period, size_seconds, used_seconds, held_seconds)
     VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (org_id, pool_key, period) DO UPDATE SET

@@ -7,7 +7,6 @@ found; the names fill the check's sentence.
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +19,8 @@ from gettone.errors import NotFound
 from gettone.operations.tallies import COUNTED
 from gettone.operations.verify import Audit, CountedCall, OpenCall, Place
 from gettone.operations.views import Finding
+from gettone.storage import verify_buying
+from gettone.storage.checks import RANGE, Check
 from gettone.storage.engine import open_database
 from gettone.storage.rows import counted_for, lot_holds, pool_holds
 from gettone.storage.shared_rows import SqlCatalogue
@@ -29,23 +30,12 @@ _ROWS_AT_ONCE = 1000
 
 _ACCOUNTS = ", ".join(f"'{account.value}'" for account in Account)
 _CHARGES = f"'{EntryKind.CALL_CHARGED.value}', '{EntryKind.LATE_USAGE.value}'"
-_RANGE = "org_id >= :first AND org_id <= :last"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A statement, and the sentence that its name columns fill."""
-
-    kind: str
-    what: str
-    statement: str
-
 
 LEDGER = (
     Check(
         "unbalanced_entry",
         "entry {0}",
-        f"""SELECT org_id, entry_number, 0, SUM(amount_micros) FROM ledger_posting WHERE {_RANGE}
+        f"""SELECT org_id, entry_number, 0, SUM(amount_micros) FROM ledger_posting WHERE {RANGE}
         GROUP BY org_id, entry_number HAVING SUM(amount_micros) <> 0""",
     ),
     Check(
@@ -66,7 +56,7 @@ LEDGER = (
         "posting_to_unknown_account",
         "posting {0}/{1}",
         f"""SELECT org_id, entry_number, line, 'an account of the chart', account FROM ledger_posting
-        WHERE {_RANGE} AND account NOT IN ({_ACCOUNTS})""",
+        WHERE {RANGE} AND account NOT IN ({_ACCOUNTS})""",
     ),
     Check(
         "posting_to_unknown_lot",
@@ -80,7 +70,7 @@ LEDGER = (
         "ledger before entry {0}",
         f"""SELECT org_id, entry_number, before + 1, entry_number FROM (SELECT org_id, entry_number,
         LAG(entry_number, 1, 0) OVER (PARTITION BY org_id ORDER BY entry_number) AS before
-        FROM ledger_entry WHERE {_RANGE}) AS numbered WHERE entry_number <> before + 1""",
+        FROM ledger_entry WHERE {RANGE}) AS numbered WHERE entry_number <> before + 1""",
     ),
     Check(
         "entry_number_count",
@@ -110,8 +100,8 @@ WALLETS = (
             kind,
             f"wallet's {column}",
             f"""SELECT org_id, SUM(expected), SUM(found) FROM (
-            SELECT org_id, {lot_column} AS expected, 0 AS found FROM lot WHERE {_RANGE}
-            UNION ALL SELECT org_id, 0, {column} FROM wallet WHERE {_RANGE}) AS both_sides
+            SELECT org_id, {lot_column} AS expected, 0 AS found FROM lot WHERE {RANGE}
+            UNION ALL SELECT org_id, 0, {column} FROM wallet WHERE {RANGE}) AS both_sides
             GROUP BY org_id HAVING SUM(expected) <> SUM(found)""",
         )
         for kind, column, lot_column in (
@@ -123,8 +113,8 @@ WALLETS = (
         "wallet_overrun",
         "wallet's overrun_micros",
         f"""SELECT org_id, SUM(expected), SUM(found) FROM (
-        SELECT org_id, -amount_micros AS expected, 0 AS found FROM ledger_posting WHERE {_RANGE} AND account = 'overrun'
-        UNION ALL SELECT org_id, 0, overrun_micros FROM wallet WHERE {_RANGE}) AS both_sides
+        SELECT org_id, -amount_micros AS expected, 0 AS found FROM ledger_posting WHERE {RANGE} AND account = 'overrun'
+        UNION ALL SELECT org_id, 0, overrun_micros FROM wallet WHERE {RANGE}) AS both_sides
         GROUP BY org_id HAVING SUM(expected) <> SUM(found)""",
     ),
     Check(
@@ -132,8 +122,8 @@ WALLETS = (
         "lot {0!r}",
         f"""SELECT org_id, lot_id, SUM(expected), SUM(found) FROM (
         SELECT org_id, lot_id, amount_micros AS expected, 0 AS found FROM ledger_posting
-        WHERE {_RANGE} AND account = 'wallet'
-        UNION ALL SELECT org_id, lot_id, 0, remaining_micros FROM lot WHERE {_RANGE}) AS both_sides
+        WHERE {RANGE} AND account = 'wallet'
+        UNION ALL SELECT org_id, lot_id, 0, remaining_micros FROM lot WHERE {RANGE}) AS both_sides
         GROUP BY org_id, lot_id HAVING SUM(expected) <> SUM(found)""",
     ),
 )
@@ -151,15 +141,15 @@ CALLS = (
         "call_held_after_end",
         "call {0!r}",
         f"""SELECT org_id, session_id, 0, held_micros FROM call
-        WHERE {_RANGE} AND state <> 'open' AND held_micros <> 0""",
+        WHERE {RANGE} AND state <> 'open' AND held_micros <> 0""",
     ),
     *(
         Check(
             kind,
             f"call {{0!r}}, {column}",
             f"""SELECT org_id, session_id, SUM(expected), SUM(found) FROM (
-            SELECT org_id, session_id, {usage_column} AS expected, 0 AS found FROM usage_record WHERE {_RANGE}
-            UNION ALL SELECT org_id, session_id, 0, {column} FROM call WHERE {_RANGE}) AS both_sides
+            SELECT org_id, session_id, {usage_column} AS expected, 0 AS found FROM usage_record WHERE {RANGE}
+            UNION ALL SELECT org_id, session_id, 0, {column} FROM call WHERE {RANGE}) AS both_sides
             GROUP BY org_id, session_id HAVING SUM(expected) <> SUM(found)""",
         )
         for kind, column, usage_column in (
@@ -171,7 +161,7 @@ CALLS = (
     Check(
         "call_usage_lines",
         "call {0!r}, last line",
-        f"""SELECT org_id, session_id, COUNT(*) - 1, MAX(line) FROM usage_record WHERE {_RANGE}
+        f"""SELECT org_id, session_id, COUNT(*) - 1, MAX(line) FROM usage_record WHERE {RANGE}
         GROUP BY org_id, session_id HAVING MAX(line) <> COUNT(*) - 1 OR MIN(line) <> 0""",
     ),
     Check(
@@ -210,9 +200,9 @@ CALLS = (
         "usage_not_booked",
         "usage records of entry {0}",
         f"""SELECT org_id, entry_number, SUM(expected), SUM(found) FROM (
-        SELECT org_id, entry_number, charge_micros AS expected, 0 AS found FROM usage_record WHERE {_RANGE}
+        SELECT org_id, entry_number, charge_micros AS expected, 0 AS found FROM usage_record WHERE {RANGE}
         UNION ALL SELECT org_id, entry_number, 0, amount_micros FROM ledger_posting
-        WHERE {_RANGE} AND account = 'usage') AS both_sides
+        WHERE {RANGE} AND account = 'usage') AS both_sides
         GROUP BY org_id, entry_number HAVING SUM(expected) <> SUM(found)""",
     ),
     Check(
@@ -232,7 +222,7 @@ POOLS = (
         SELECT u.org_id AS org_id, u.pool_key AS pool_key, c.period AS period, u.billed_seconds AS expected, 0 AS found
         FROM usage_record u JOIN call c ON c.org_id = u.org_id AND c.session_id = u.session_id
         WHERE u.org_id >= :first AND u.org_id <= :last AND u.payer = 'P'
-        UNION ALL SELECT org_id, pool_key, period, 0, used_seconds FROM pool_use WHERE {_RANGE}) AS both_sides
+        UNION ALL SELECT org_id, pool_key, period, 0, used_seconds FROM pool_use WHERE {RANGE}) AS both_sides
         GROUP BY org_id, pool_key, period HAVING SUM(expected) <> SUM(found)""",
     ),
 )
@@ -275,23 +265,26 @@ SHARED = tuple(
         f"""SELECT DISTINCT t.org_id, 'an organisation', 'none' FROM {table} t
         WHERE NOT EXISTS (SELECT 1 FROM organisation o WHERE o.org_id = t.org_id)""",
     )
-    for table in ("number_owner", "call", "ledger_entry", "ledger_posting", "usage_record", "call_request")
+    for table in (
+        *("number_owner", "call", "ledger_entry", "ledger_posting", "usage_record", "call_request"),
+        *verify_buying.TABLES,
+    )
 )
 
-CHECKS = LEDGER + WALLETS + CALLS + POOLS + NUMBERS
+CHECKS = LEDGER + WALLETS + CALLS + POOLS + NUMBERS + verify_buying.CHECKS
 
 OPEN_CALLS = f"""SELECT org_id, session_id, period, held_micros, funding, supervise_until FROM call
-    WHERE {_RANGE} AND state = 'open'"""
-LOT_HOLDS = f"SELECT org_id, lot_id, held_micros FROM lot WHERE {_RANGE} AND held_micros <> 0"
-POOL_HOLDS = f"SELECT org_id, pool_key, period, held_seconds FROM pool_use WHERE {_RANGE} AND held_seconds <> 0"
-LICENCES = f"SELECT org_id, usage_location, licences, resource FROM subscriber WHERE {_RANGE} AND licences <> ''"
-SUBSCRIPTIONS = f"SELECT org_id, sku, quantity FROM subscription WHERE {_RANGE} AND ended_at IS NULL"
-LICENCE_COUNTS = f"SELECT org_id, sku, assigned FROM licence_count WHERE {_RANGE}"
-TALLIES = f"SELECT org_id, subject, period, open_calls, held_micros, spent_micros FROM tally WHERE {_RANGE}"
+    WHERE {RANGE} AND state = 'open'"""
+LOT_HOLDS = f"SELECT org_id, lot_id, held_micros FROM lot WHERE {RANGE} AND held_micros <> 0"
+POOL_HOLDS = f"SELECT org_id, pool_key, period, held_seconds FROM pool_use WHERE {RANGE} AND held_seconds <> 0"
+LICENCES = f"SELECT org_id, usage_location, licences, resource FROM subscriber WHERE {RANGE} AND licences <> ''"
+SUBSCRIPTIONS = f"SELECT org_id, sku, quantity FROM subscription WHERE {RANGE} AND ended_at IS NULL"
+LICENCE_COUNTS = f"SELECT org_id, sku, assigned FROM licence_count WHERE {RANGE}"
+TALLIES = f"SELECT org_id, subject, period, open_calls, held_micros, spent_micros FROM tally WHERE {RANGE}"
 COUNTED_CALLS = f"""SELECT org_id, user_id, period, call_type, funding, state, held_micros, charged_micros FROM call
-    WHERE {_RANGE} AND user_id <> '' AND state <> 'refused' AND (state = 'open' OR charged_micros <> 0)
+    WHERE {RANGE} AND user_id <> '' AND state <> 'refused' AND (state = 'open' OR charged_micros <> 0)
     AND call_type IN ({", ".join(f"'{call_type}'" for call_type in sorted(COUNTED))})"""
-POOL_SIZES = f"SELECT org_id, pool_key, licences, size_seconds FROM pool WHERE {_RANGE} ORDER BY org_id, pool_key"
+POOL_SIZES = f"SELECT org_id, pool_key, licences, size_seconds FROM pool WHERE {RANGE} ORDER BY org_id, pool_key"
 ORGANISATIONS = "SELECT org_id, time_zone, country FROM organisation WHERE org_id > :after ORDER BY org_id LIMIT :limit"
 ORGANISATION = "SELECT org_id, time_zone, country FROM organisation WHERE org_id = :org_id"
 
@@ -321,7 +314,7 @@ class SqlAudit:
 
     def shared_differences(self) -> Iterator[Finding]:
         """See `Audit`."""
-        for check in SHARED:
+        for check in SHARED + verify_buying.SHARED:
             yield from self._check(check, {})
 
     def differences(self, first: str, last: str) -> Iterator[Finding]:

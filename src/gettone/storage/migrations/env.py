@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from gettone.storage.schema import metadata
+from gettone.storage.schema import organisation
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=organisation.metadata,
     # The connection begins and commits by itself, on SQLite too, where Alembic would not expect it.
     transactional_ddl=True,
     render_as_batch=True,

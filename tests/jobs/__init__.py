@@ -1,0 +1,1 @@
+"""Jobs: what runs when, in which process, and what it does."""

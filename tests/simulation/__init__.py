@@ -1,0 +1,1 @@
+"""A seeded simulation of organisations, their money, and a hostile payment provider."""
