@@ -272,14 +272,9 @@ def test_a_dispute_takes_the_charge_back_and_gives_it_back(counter):
 
     assert counter.captured() == 5000
     paid, opened, won = [one for one in counter.news() if one is not None]
-    assert paid == PaymentNews(event_id=paid.event_id, org_id=counter.org_id, payment_id="00000001-1", outcome=charge)
-    assert opened == DisputeNews(
-        event_id=opened.event_id,
-        org_id=counter.org_id,
-        payment_id="00000001-1",
-        stage="opened",
-        gross_micros=20_000_000,
-    )
+    ours = {"org_id": counter.org_id, "payment_id": "00000001-1", "idempotency_key": f"{counter.org_id}/00000001-1"}
+    assert paid == PaymentNews(event_id=paid.event_id, outcome=charge, **ours)
+    assert opened == DisputeNews(event_id=opened.event_id, stage="opened", gross_micros=20_000_000, **ours)
     assert (won.stage, won.gross_micros) == ("won", 20_000_000)
     assert opened.event_id != won.event_id
 

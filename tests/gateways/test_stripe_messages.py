@@ -148,7 +148,7 @@ UNCONFIRMED = {"code": "payment_intent_authentication_failure", "message": "not 
     ],
 )
 def test_a_message_about_a_movement_of_ours_tells_how_it_stands(kind, thing, outcome):
-    assert said(kind, thing) == PaymentNews(event_id="evt_1", org_id="acme", payment_id="00000001-1", outcome=outcome)
+    assert said(kind, thing) == PaymentNews(event_id="evt_1", outcome=outcome, **OURS)
 
 
 @pytest.mark.parametrize(
@@ -170,9 +170,7 @@ def test_a_dispute_is_told_with_its_amount(kind, status, stage):
     news = said(kind, dispute | {"payment_intent": "pi_1", "metadata": {}}, look_up)
 
     assert asked == ["pi_1"]
-    assert news == DisputeNews(
-        event_id="evt_1", org_id="acme", payment_id="00000001-1", stage=stage, gross_micros=12_340_000
-    )
+    assert news == DisputeNews(event_id="evt_1", stage=stage, gross_micros=12_340_000, **OURS)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gettone.domain.payments import ActionRequired, Declined, PaymentState, Processing, Succeeded, Unknown
+from gettone.domain.payments import (
+    ACTION_WITHIN,
+    ActionRequired,
+    Declined,
+    PaymentState,
+    Processing,
+    Succeeded,
+    Unknown,
+)
 from gettone.errors import Conflict, NotFound
 from gettone.operations import payments
 from gettone.operations.billing import CHARGE, Payment
@@ -547,3 +555,65 @@ def test_no_money_moves_for_an_order_that_was_never_placed(tmp_path):
         shop.work()
 
         assert shop.teller.asked == []
+
+
+# -- limits of agreements, keys of another time, people who do not come ------------------------------------------------
+
+
+def test_of_two_orders_at_once_by_an_agreement_one_is_within_its_limit(shop):
+    agreement = shop.agreement(credit_limit_micros=100 * UNITS, on_confirmation=False)
+    placed = [shop.order(60, reference, method_id=agreement.method_id).payments[0] for reference in ("a", "b")]
+    for payment in placed:
+        # Both are asked about before either answer is recorded: each sees a limit that nobody has used.
+        assert payments.claim(shop.office, "contoso", payment.payment_id, shop.now).movement.unpaid_micros == 0
+
+    done = [
+        payments.record(shop.office, "contoso", payment.payment_id, Succeeded("signed"), shop.now) for payment in placed
+    ]
+
+    assert [one.state for one in done] == [PaymentState.SUCCEEDED, PaymentState.DECLINED]
+    assert (done[1].code, shop.available) == ("credit_limit", 60 * UNITS)
+
+
+@pytest.mark.parametrize(("key", "credited"), [("", 50), ("its own", 50), ("of another time", 0)])
+def test_a_message_about_a_payment_of_the_same_number_from_another_time_is_not_taken_for_ours(shop, key, credited):
+    shop.card()
+    payment = shop.order(50).payments[0]
+    payments.claim(shop.office, "contoso", payment.payment_id, shop.now)
+    news = PaymentNews(
+        event_id="evt-1",
+        org_id="contoso",
+        payment_id=payment.payment_id,
+        outcome=Succeeded("ref"),
+        idempotency_key=payment.idempotency_key if key == "its own" else key,
+    )
+
+    payments.take_news(shop.office, "card", news, shop.now)
+
+    assert shop.available == credited * UNITS
+
+
+def test_what_nobody_confirms_is_given_up_within_the_day(shop):
+    shop.teller.says = [ActionRequired("ref", "https://bank.example/1")]
+    payment = shop.buy(50)
+    for _ in range(6):
+        shop.world.now = shop.payment(payment.payment_id).next_at
+        shop.teller.says = [ActionRequired("ref", "https://bank.example/1")]
+        if shop.now - payment.created_at >= ACTION_WITHIN:
+            break
+        shop.pay(payment.payment_id)
+
+    shop.teller.says = [Declined("abandoned")]
+    shop.pay(payment.payment_id)
+
+    assert shop.now - payment.created_at == ACTION_WITHIN
+    assert shop.teller.asked[-1][0] == "give_up"
+    assert shop.payment(payment.payment_id).state is PaymentState.DECLINED
+
+
+def test_a_dispute_about_nothing_changes_nothing(shop):
+    payment = shop.buy(50)
+
+    dispute(shop, payment, "opened", gross=0)
+
+    assert (shop.available, shop.payment(payment.payment_id).state) == (50 * UNITS, PaymentState.SUCCEEDED)

@@ -190,7 +190,10 @@ def _payment_news(event: Json, thing: Json, outcome: Outcome) -> News | None:
     ours = _ours(thing)
     if ours is None:
         return None
-    return PaymentNews(event_id=str(event["id"]), org_id=ours[0], payment_id=ours[1], outcome=outcome)
+    org_id, payment_id, key = ours
+    return PaymentNews(
+        event_id=str(event["id"]), org_id=org_id, payment_id=payment_id, outcome=outcome, idempotency_key=key
+    )
 
 
 def _stage(kind: str, dispute: Json) -> str:
@@ -211,11 +214,21 @@ def _news_of_dispute(event: Json, stage: str, dispute: Json, intent_of: Callable
     if ours is None:
         return None
     gross = to_micros(int(dispute["amount"]), str(dispute["currency"]).upper())
-    return DisputeNews(event_id=str(event["id"]), org_id=ours[0], payment_id=ours[1], stage=stage, gross_micros=gross)
+    org_id, payment_id, key = ours
+    return DisputeNews(
+        event_id=str(event["id"]),
+        org_id=org_id,
+        payment_id=payment_id,
+        stage=stage,
+        gross_micros=gross,
+        idempotency_key=key,
+    )
 
 
-def _ours(thing: Json) -> tuple[str, str] | None:
-    """The organisation and the payment that a charge or refund belongs to."""
+def _ours(thing: Json) -> tuple[str, str, str] | None:
+    """The organisation and the payment that a charge or refund belongs to, and the key it was asked under."""
     metadata = thing.get("metadata") or {}
     org_id, payment_id = metadata.get("org_id"), metadata.get("payment_id")
-    return (str(org_id), str(payment_id)) if org_id and payment_id else None
+    if not (org_id and payment_id):
+        return None
+    return str(org_id), str(payment_id), str(metadata.get("idempotency_key") or "")

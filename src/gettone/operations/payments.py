@@ -152,6 +152,9 @@ def take_news(office: Office, provider: str, news: News, now: datetime) -> Payme
         payment = unit.buying.payment(news.org_id, news.payment_id)
         if payment is None or payment.provider != provider:
             return None
+        if news.idempotency_key not in {"", payment.idempotency_key}:
+            # Of a payment of the same number, from before a backup was restored.
+            return None
         match news:
             case PaymentNews():
                 if isinstance(news.outcome, Declined) and payment.state.open:
@@ -171,6 +174,8 @@ def record_in(unit: OrganisationUnit, payment: Payment, outcome: Outcome, now: d
     ):
         # The provider has never heard of it, and never will: asking afresh is a new payment.
         outcome = Declined(NEVER_ARRIVED, "the provider never got the question")
+    if isinstance(outcome, Succeeded) and payment.state.open and payment.kind == CHARGE:
+        outcome = _within_limit(unit, payment, outcome)
     state = after(payment.state, outcome)
     told = _told(payment, outcome, now)
     if state is payment.state and not state.open:
@@ -197,6 +202,17 @@ def record_in(unit: OrganisationUnit, payment: Payment, outcome: Outcome, now: d
     return changed
 
 
+def _within_limit(unit: OrganisationUnit, payment: Payment, outcome: Succeeded) -> Outcome:
+    """The success of an order by agreement, unless others have used up its limit since it was asked about."""
+    method = method_of(unit, unit.organisation.org_id, payment.method_id)
+    limit = method.credit_limit_micros
+    if method.kind != AGREEMENT or method.on_confirmation or limit is None:
+        return outcome
+    if unit.buying.unpaid(unit.organisation.org_id, method.method_id) + payment.gross_micros <= limit:
+        return outcome
+    return Declined("credit_limit", "the limit of the agreement was used up by another order meanwhile")
+
+
 def _told(payment: Payment, outcome: Outcome, now: datetime) -> Payment:
     """The payment with what *outcome* tells of it, and when to ask again."""
     again = ask_again_at(payment.asks, now)
@@ -206,8 +222,13 @@ def _told(payment: Payment, outcome: Outcome, now: datetime) -> Payment:
         case Processing(reference):
             return msgspec.structs.replace(payment, provider_ref=reference, code="", detail="", next_at=again)
         case ActionRequired(reference, link):
+            give_up_at = (payment.first_asked_at or now) + ACTION_WITHIN
             return msgspec.structs.replace(
-                payment, provider_ref=reference, link=link, code="authentication_required", next_at=again
+                payment,
+                provider_ref=reference,
+                link=link,
+                code="authentication_required",
+                next_at=min(again, max(give_up_at, now)),
             )
         case Declined(code, detail, _, reference):
             return msgspec.structs.replace(
@@ -414,6 +435,8 @@ def _paid_from(charge: Payment, *, by_agreement: bool) -> Account:
 
 def _dispute(unit: OrganisationUnit, payment: Payment, news: DisputeNews, now: datetime) -> Payment:
     """The payer's bank takes a charge back, gives it back, or keeps it."""
+    if news.gross_micros <= 0:
+        return payment
     match news.stage, payment.state:
         case "opened", PaymentState.SUCCEEDED:
             return _take_back(unit, payment, news.gross_micros, now)

@@ -62,12 +62,13 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentNews:
-    """A provider says how a movement stands now."""
+    """A provider says how a movement stands now; *idempotency_key* is the key it was asked under, when it says so."""
 
     event_id: str
     org_id: str
     payment_id: str
     outcome: Outcome
+    idempotency_key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,7 @@ class DisputeNews:
     payment_id: str
     stage: str
     gross_micros: int
+    idempotency_key: str = ""
 
 
 News = PaymentNews | DisputeNews
