@@ -23,3 +23,10 @@ def shop(tmp_path) -> Iterator[Shop]:
         made.card()
         yield made
         assert world.findings() == []
+
+
+@pytest.fixture
+def taxed(shop: Shop) -> Shop:
+    """The shop where 22 % are due on top."""
+    shop.taxed("US", "sales tax", "22")
+    return shop

@@ -11,7 +11,7 @@ from gettone.operations.buying import GLOBAL_ADMIN, Buyer, NewOrder, Placed
 from gettone.operations.catalogue import import_table
 from gettone.operations.paying import Paying
 from gettone.operations.payment_reports import OrderView
-from gettone.operations.providers import Card, Movement, News, Setup
+from gettone.operations.providers import Card, DisputeNews, Movement, News, Setup
 from tests.support.world import World
 
 ADMIN = Buyer(GLOBAL_ADMIN, "the administrator")
@@ -167,6 +167,17 @@ class Shop:
     def recharges(self) -> list:
         """The recharges, oldest first."""
         return list(reversed(recharging.history(self.office, self.org_id, limit=1000).items))
+
+    def dispute(self, payment: Payment, stage: str, gross: int | None = None, event_id: str = "") -> Payment | None:
+        """Let the payer's bank dispute a payment, wholly unless *gross* says otherwise."""
+        news = DisputeNews(
+            event_id=event_id or f"dispute {stage}",
+            org_id=self.org_id,
+            payment_id=payment.payment_id,
+            stage=stage,
+            gross_micros=gross if gross is not None else payment.gross_micros,
+        )
+        return payments.take_news(self.office, "card", news, self.now)
 
     def told(self, kind: str = "") -> list:
         """Notices, oldest first."""

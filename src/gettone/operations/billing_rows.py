@@ -79,6 +79,9 @@ class BuyingRows(Protocol):
     def unpaid(self, org_id: str, method_id: str) -> int:
         """What succeeded payments by an agreement still owe, in micros."""
 
+    def asked_before(self, org_id: str, asked: Payment) -> int:
+        """What the charges come to that are open and were first asked about before *asked*, by the same method."""
+
     def add_payment_event(self, org_id: str, event: PaymentEvent) -> None:
         """Write the next step of a payment; its line is counted here."""
 

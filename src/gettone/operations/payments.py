@@ -128,8 +128,17 @@ def _movement(unit: OrganisationUnit, payment: Payment, now: datetime) -> Moveme
         first_asked_at=payment.first_asked_at or now,
         provider_ref=payment.provider_ref,
         refund_of=charged.provider_ref if charged else "",
-        unpaid_micros=unit.buying.unpaid(org_id, method.method_id) if method.kind == AGREEMENT else 0,
+        unpaid_micros=_unpaid_before(unit, payment) if method.kind == AGREEMENT else 0,
     )
+
+
+def _unpaid_before(unit: OrganisationUnit, payment: Payment) -> int:
+    """What an agreement owes, with what was asked of it before *payment* and is not decided.
+
+    So of two orders at once only one can take the last of its limit.
+    """
+    org_id = unit.organisation.org_id
+    return unit.buying.unpaid(org_id, payment.method_id) + unit.buying.asked_before(org_id, payment)
 
 
 # -- recording ---------------------------------------------------------------------------------------------------------
@@ -174,8 +183,6 @@ def record_in(unit: OrganisationUnit, payment: Payment, outcome: Outcome, now: d
     ):
         # The provider has never heard of it, and never will: asking afresh is a new payment.
         outcome = Declined(NEVER_ARRIVED, "the provider never got the question")
-    if isinstance(outcome, Succeeded) and payment.state.open and payment.kind == CHARGE:
-        outcome = _within_limit(unit, payment, outcome)
     state = after(payment.state, outcome)
     told = _told(payment, outcome, now)
     if state is payment.state and not state.open:
@@ -200,17 +207,6 @@ def record_in(unit: OrganisationUnit, payment: Payment, outcome: Outcome, now: d
         case _:
             pass
     return changed
-
-
-def _within_limit(unit: OrganisationUnit, payment: Payment, outcome: Succeeded) -> Outcome:
-    """The success of an order by agreement, unless others have used up its limit since it was asked about."""
-    method = method_of(unit, unit.organisation.org_id, payment.method_id)
-    limit = method.credit_limit_micros
-    if method.kind != AGREEMENT or method.on_confirmation or limit is None:
-        return outcome
-    if unit.buying.unpaid(unit.organisation.org_id, method.method_id) + payment.gross_micros <= limit:
-        return outcome
-    return Declined("credit_limit", "the limit of the agreement was used up by another order meanwhile")
 
 
 def _told(payment: Payment, outcome: Outcome, now: datetime) -> Payment:

@@ -174,6 +174,20 @@ class SqlBuying:
         execute = self._connection.execute
         return int(execute(charged).scalar_one()) - int(execute(refunded).scalar_one())
 
+    def asked_before(self, org_id: str, asked: Payment) -> int:
+        """See `BuyingRows`."""
+        columns = payment.c
+        first = microseconds(asked.first_asked_at) if asked.first_asked_at is not None else None
+        earlier = tuple_(columns.first_asked_at, columns.payment_id) < tuple_(literal(first), literal(asked.payment_id))
+        query = select(func.coalesce(func.sum(columns.gross_micros), 0)).where(
+            columns.org_id == org_id,
+            columns.method_id == asked.method_id,
+            columns.kind == CHARGE,
+            columns.state.in_([state.value for state in PaymentState if state.open]),
+            earlier,
+        )
+        return int(self._connection.execute(query).scalar_one())
+
     def add_payment_event(self, org_id: str, event: PaymentEvent) -> None:
         """See `BuyingRows`."""
         columns = payment_event.c
